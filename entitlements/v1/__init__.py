@@ -1,0 +1,1 @@
+"""Generated from proto/entitlements/v1; rebuilt by `dev.py proto`, never edited by hand."""
