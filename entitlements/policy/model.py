@@ -335,7 +335,7 @@ class Customer:
 
     id: CustomerId
     archived: bool = False
-    attributes: Mapping[str, Attribute] = EMPTY
+    attributes: Mapping[str, Attribute] = field(default_factory=lambda: EMPTY)
     subscriptions: tuple[Subscription, ...] = ()
     overrides: tuple[Override, ...] = ()
     suspensions: tuple[Suspension, ...] = ()
@@ -369,7 +369,7 @@ class Query:
     subject_id: str = ""
     resource_id: str = ""
     requested_value: Value | None = None
-    attributes: Mapping[str, Attribute] = EMPTY
+    attributes: Mapping[str, Attribute] = field(default_factory=lambda: EMPTY)
     explain: ExplainLevel = ExplainLevel.NONE
 
 
