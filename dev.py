@@ -9,8 +9,10 @@ import sys
 
 if sys.version_info < (3, 11):  # before anything that an older Python could not run
     import shutil
+    import subprocess
 
-    _newer = [name for name in ("python3.14", "python3.13", "python3.12", "python3.11") if shutil.which(name)]
+    _names = [name for name in ("python3.14", "python3.13", "python3.12", "python3.11") if shutil.which(name)]
+    _newer = [name for name in _names if subprocess.call([name, "-c", ""], stderr=subprocess.DEVNULL) == 0]
     sys.exit(
         "dev.py needs Python 3.11 or newer; this is %d.%d.\n" % sys.version_info[:2]
         + (
@@ -68,7 +70,15 @@ class SetUpFailedError(Exception):
 
 def say(name: str, text: str, seconds: float | None = None) -> None:
     """Print one aligned line of progress."""
-    print(f"  {name:<10} {text:<58}" + (f" {seconds:7.2f} s" if seconds is not None else ""), flush=True)
+    print(f"  {name:<10} {text}" if seconds is None else f"  {name:<10} {text:<58} {seconds:7.2f} s", flush=True)
+
+
+def captured(*command: str | Path, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a program in the root folder to its end, whatever its exit code; keep what it prints, errors in their place."""
+    output = subprocess.PIPE
+    return subprocess.run(
+        command, env=environ, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, text=True, check=False
+    )
 
 
 @contextlib.contextmanager
@@ -159,9 +169,7 @@ class Environment:
         """Tell whether the folder holds a working interpreter of this version and no half-written packages."""
         if self.unfinished.exists() or not self.python.exists():
             return False
-        probe = subprocess.run(
-            [self.python, "-c", "import sys; print(sys.version)"], capture_output=True, text=True, check=False
-        )
+        probe = captured(self.python, "-c", "import sys; print(sys.version)")
         return probe.returncode == 0 and probe.stdout.strip() == sys.version
 
     def _create(self) -> None:
@@ -182,7 +190,7 @@ class Installer:
         """Find pip, and uv: the one of the main environment, installed there on first use."""
         self.environment = environment
         python = str(environment.python)
-        inside = subprocess.run([python, "-c", "import pip"], capture_output=True, check=False).returncode == 0
+        inside = captured(python, "-c", "import pip").returncode == 0
         self.pip = [python, "-m", "pip"] if inside else [sys.executable, "-m", "pip", "--python", python]
         self.environ = {**os.environ, "PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
         self.uv = MAIN.folder / "bin" / "uv"
@@ -194,58 +202,47 @@ class Installer:
     def _has_uv(self, wanted: str) -> bool:
         if not self.uv.exists():
             return False
-        version = subprocess.run([self.uv, "--version"], capture_output=True, text=True, check=False).stdout.split()
+        version = captured(self.uv, "--version").stdout.split()
         return len(version) > 1 and f"uv=={version[1]} " in wanted
 
     def run(self, *arguments: str) -> None:
         """Run `install` with these arguments; raise SetUpFailedError when neither tool manages it."""
         if self.name == "uv":
-            command: list[str | Path] = [
-                self.uv,
-                "pip",
-                "install",
-                "--quiet",
-                "--python",
-                self.environment.python,
-                *arguments,
-            ]
-            attempt = subprocess.run(
-                command, env=self.uv_environ(), capture_output=True, text=True, check=False, cwd=ROOT
-            )
+            target = ("--quiet", "--python", self.environment.python)
+            attempt = captured(self.uv, "pip", "install", *target, *arguments, environ=self.uv_environ())
             if attempt.returncode == 0:
                 return
-            say(
-                "set-up",
-                f"uv could not ({(attempt.stderr.strip().splitlines() or ['no message'])[0][:80]}); trying pip",
-            )
+            said = [*attempt.stdout.strip().splitlines(), "no message"][0]
+            say("set-up", f"uv could not ({said[:80]}); trying pip")
             self.name = "pip"
         if self._pip(*arguments):
-            message = (
-                "pip could not install the locked packages, see above. Is a package index reachable (pip config list)?"
-            )
+            message = "pip could not install, see above. Is a package index reachable? (pip config list)"
             raise SetUpFailedError(message)
 
     def _pip(self, *arguments: str) -> int:
-        return subprocess.run(
-            [*self.pip, "install", "--quiet", *arguments], env=self.environ, check=False, cwd=ROOT
-        ).returncode
+        command = [*self.pip, "install", "--quiet", *arguments]
+        return subprocess.run(command, env=self.environ, cwd=ROOT, check=False).returncode
 
     def uv_environ(self) -> dict[str, str]:
         """Return the environment for uv: this process's, and pip's settings under the names that uv reads."""
         environ = {**self.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
-        listing = subprocess.run(
-            [*self.pip, "config", "list"], env=self.environ, capture_output=True, text=True, check=False
-        ).stdout
-        for line in listing.splitlines():
-            key, _, value = line.partition("=")
-            name = UV_SETTINGS.get(key.rpartition(".")[2])
-            if name and key.partition(".")[0] in {"global", "install", ":env:"}:
-                words = str(ast.literal_eval(value)).split()
-                # uv separates the places to find wheels by commas, and everything else by blanks
-                environ.setdefault(name, ("," if name == "UV_FIND_LINKS" else " ").join(words))
-        if "UV_INDEX" in environ:  # pip looks at every index for the best version; hashes decide what is acceptable
-            environ.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
-        return environ
+        return {**uv_settings(captured(*self.pip, "config", "list", environ=self.environ).stdout), **environ}
+
+
+def uv_settings(pip_settings: str) -> dict[str, str]:
+    """Translate the lines of `pip config list` (`global.cert='/path'`) into uv's variables."""
+    settings: dict[str, str] = {}
+    for line in pip_settings.splitlines():  # `:env:` comes first, and pip's variables win over its files
+        key, _, value = line.partition("=")
+        section, _, setting = key.rpartition(".")
+        name = UV_SETTINGS.get(setting)
+        if name and section in {":env:", "global", "install"}:
+            # uv separates the places to find wheels by commas, and everything else by blanks
+            blank = "," if name == "UV_FIND_LINKS" else " "
+            settings.setdefault(name, blank.join(str(ast.literal_eval(value)).split()))
+    if "UV_INDEX" in settings:  # pip looks at every index for the best version; hashes decide what is acceptable
+        settings["UV_INDEX_STRATEGY"] = "unsafe-best-match"
+    return settings
 
 
 MAIN = Environment(ROOT / ".venv", "dev", editable=True)
@@ -364,10 +361,12 @@ def command_lock(arguments: list[str]) -> int:
         "--no-emit-find-links",
     ]
     options += ["--exclude-newer", COOLDOWN, "--custom-compile-command", "python3 dev.py lock"]
+    # Locks name public releases with their dates; places that only this machine knows have no say.
+    environ = {**installer.uv_environ(), "UV_INDEX": "", "UV_FIND_LINKS": ""}
     for name in LOCKS:
         files = [f"requirements/{name}.in", "-o", f"requirements/{name}.lock"]
         command: list[str | Path] = [installer.uv, "pip", "compile", "--quiet", *options, *files, *arguments]
-        if subprocess.run(command, env=installer.uv_environ(), cwd=ROOT, check=False).returncode:
+        if subprocess.run(command, env=environ, cwd=ROOT, check=False).returncode:
             return 1
         say("lock", f"requirements/{name}.lock")
     return 0
@@ -388,7 +387,11 @@ def command_check(arguments: list[str]) -> int:
             lambda: run_check(tools / "ruff", "format", "--check", "--quiet", "."),
         ),
         ("lint", "ruff check", lambda: run_check(tools / "ruff", "check", "--quiet", ".")),
-        ("imports", "the import law, import-linter", lambda: run_check(tools / "lint-imports", "--no-cache")),
+        (
+            "imports",
+            "the import law, import-linter",
+            lambda: run_check(tools / "lint-imports", "--no-cache", "--no-logo"),
+        ),
         ("contract", "buf lint", lambda: run_check(tools / "buf", "lint")),
         (
             "contract",
@@ -427,8 +430,8 @@ def timed(check: Callable[[], tuple[bool, str]]) -> tuple[bool, str, float]:
 
 
 def run_check(*command: str | Path) -> tuple[bool, str]:
-    """Run a tool in the root folder; return whether it was content, and what it said."""
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    """Run a tool; return whether it was content, and what it said."""
+    done = captured(*command)
     return done.returncode == 0, done.stdout
 
 
