@@ -1,0 +1,82 @@
+"""The question and the answer: Query and Decision; frozen, without behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from entitlements.policy.ids import CustomerId, FeatureKey, Millis, ProductId
+from entitlements.policy.reasons import Code, RemedyAction
+from entitlements.policy.vocabulary import EMPTY, AccessLevel, Attribute, ExplainLevel, Obligation, Source, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One valid question. Attribute names are full: ``request.region``, ``subject.tier``, ``resource.kind``."""
+
+    customer_id: CustomerId
+    feature: FeatureKey
+    product: ProductId
+    subject_id: str = ""
+    resource_id: str = ""
+    requested_value: Value | None = None
+    attributes: Mapping[str, Attribute] = field(default_factory=lambda: EMPTY)
+    explain: ExplainLevel = ExplainLevel.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What would repair a deny."""
+
+    action: RemedyAction
+    plan_ids: tuple[str, ...] = ()
+    contact: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsideredSource:
+    """One source that was looked at, and why it counted or not."""
+
+    source: Source
+    id: str
+    subscription_id: str
+    counted: bool
+    note: str
+    value: Value | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """How a verdict came about; filled when asked for."""
+
+    user_message: str
+    engineer_message: str
+    rules: tuple[str, ...] = ()
+    considered: tuple[ConsideredSource, ...] = ()
+    failed_conditions: tuple[str, ...] = ()
+    suspension_cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer of the records to one question at one instant.
+
+    ``valid_until`` is the earliest later instant at which the records alone could answer differently (semantics E2);
+    the freshness ladder's own edge is added where the age is known. ``explicit_deny`` marks denies that stay denies
+    under every rung of the ladder (semantics F2). ``underlying_code`` is set when a ladder or a fallback replaced
+    what the records said.
+    """
+
+    feature: FeatureKey
+    allowed: bool
+    code: Code
+    access_level: AccessLevel
+    source: Source = Source.NOTHING
+    value: Value | None = None
+    valid_until: Millis | None = None
+    obligations: tuple[Obligation, ...] = ()
+    remedy: Remedy | None = None
+    retry_after_ms: Millis | None = None
+    explicit_deny: bool = False
+    underlying_code: Code | None = None
+    explanation: Explanation | None = None
