@@ -173,6 +173,11 @@ class Environment:
         return probe.returncode == 0 and probe.stdout.strip() == sys.version
 
     def _create(self) -> None:
+        if Path(sys.prefix) == self.folder:
+            message = (
+                f"{self.folder.name} must be made anew, and this Python is inside it. Use the one it was made with."
+            )
+            raise SetUpFailedError(message)
         shutil.rmtree(self.folder, ignore_errors=True)
         pip = [] if importlib.util.find_spec("ensurepip") else ["--without-pip"]
         if pip and not importlib.util.find_spec("pip"):
