@@ -1,0 +1,58 @@
+"""What sidecars report: the newest acknowledgement of each, held until the publisher takes it to the database.
+
+Reports arrive several times a second from each sidecar; kept in memory between turns of the publisher they cost one
+transaction each half second instead of one each. A report that a crash loses is repeated within five seconds.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+from entitlements.policy.ids import Epoch, Millis, Seq
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarAck:
+    """One report; `chain` is 32 bytes, or empty when the sidecar holds no policy set."""
+
+    feed: str
+    sidecar_id: str
+    boot_id: str
+    epoch: Epoch
+    seq: Seq
+    chain: bytes
+    state: str
+    digest_ok: bool
+    software: str
+    age_ms: Millis
+    acked_at_ms: Millis
+
+
+class AckDesk:
+    """The newest report of each sidecar and feed since the last `take`; safe for many threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._newest: dict[tuple[str, str], SidecarAck] = {}
+
+    def put(self, ack: SidecarAck) -> None:
+        """Keep a report instead of the sidecar's older one."""
+        with self._lock:
+            self._newest[ack.feed, ack.sidecar_id] = ack
+
+    def take(self) -> list[SidecarAck]:
+        """Return and forget what came in, ordered by feed and sidecar."""
+        with self._lock:
+            taken, self._newest = self._newest, {}
+        return [taken[key] for key in sorted(taken)]
+
+    def give_back(self, acks: list[SidecarAck]) -> None:
+        """Keep reports that could not be stored, unless newer ones came in."""
+        with self._lock:
+            for ack in acks:
+                self._newest.setdefault((ack.feed, ack.sidecar_id), ack)
+
+    def __repr__(self) -> str:
+        """Show how many wait."""
+        return f"<AckDesk [{len(self._newest)} waiting]>"
