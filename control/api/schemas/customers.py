@@ -1,0 +1,90 @@
+"""Bodies of customers, subscriptions and their actions, overrides, suspensions, promotions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StrictBool, StrictInt, StrictStr
+
+from control.api.schemas.catalogue import StateWord
+from control.api.schemas.values import Attributes, Body, Condition, From, Id, Instant, Name, Reason, Until, Value
+
+PlanVersionRef = Annotated[
+    StrictStr, Field(max_length=140, examples=["pro@3"], description="PLAN@VERSION of a plan or add-on.")
+]
+Quantity = Annotated[StrictInt, Field(ge=1, le=1_000_000, description="How many.")]
+
+
+class CustomerBody(Body):
+    """An account."""
+
+    name: Name | None = None
+    attributes: Attributes = Field(default={}, description="Read in conditions as `customer.NAME`.")
+    archived: StrictBool = Field(default=False, description="An archived customer is denied everything.")
+
+
+class Item(Body):
+    """A plan or add-on version that a subscription holds."""
+
+    ref: PlanVersionRef
+    quantity: Quantity = 1
+    from_: From = None
+    until: Until = None
+
+
+class Span(Body):
+    """One state of a subscription with its dates."""
+
+    state: StateWord
+    from_: From = None
+    until: Until = None
+
+
+class SubscriptionBody(Body):
+    """A customer on pinned plan versions, with the dated states past and planned."""
+
+    product: Id
+    items: list[Item] = Field(min_length=1, max_length=200)
+    timeline: list[Span] = Field(min_length=1, max_length=200, description="In order, without overlaps.")
+
+
+class OverrideBody(Body):
+    """The vendor's decision about one customer and one feature."""
+
+    product: Id
+    feature: Id
+    effect: Literal["allow", "deny"]
+    value: Value | None = Field(default=None, description="Replaces the combined value, also when smaller.")
+    from_: From = None
+    until: Until = None
+    reason: Reason
+
+
+class SuspensionBody(Body):
+    """A reversible restriction."""
+
+    scope: Literal["customer", "subscription", "feature"]
+    product: Id | None = Field(default=None, description="Needed for the scope feature.")
+    target: Id | None = Field(default=None, description="Subscription id or feature key; none for the customer.")
+    cause: Literal["non_payment", "abuse", "security", "compliance", "export", "legal_hold", "other"]
+    access: Literal["none", "read_only", "grace"]
+    from_: From = None
+    until: Until = None
+    reason: Reason | None = None
+
+
+class PromotionBody(Body):
+    """A time-limited extra for one customer."""
+
+    product: Id
+    feature: Id
+    value: Value | None = None
+    from_: From = None
+    until: Until = None
+    when: Condition | None = None
+
+
+class At(Body):
+    """When an action takes effect."""
+
+    at: Instant | None = Field(default=None, description="Now, when not given.")
