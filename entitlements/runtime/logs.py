@@ -14,8 +14,10 @@ from typing import Any, Final, TextIO
 
 import structlog
 
-LEVELS: Final = ("debug", "info", "warning", "error")
-FORMATS: Final = ("json", "console")
+from entitlements.runtime.logs_vocabulary import FORMATS, LEVELS
+
+__all__ = ["FORMATS", "LEVELS", "MASK", "configure", "logger", "mask_secrets"]
+
 MASK: Final = "***"
 
 _SECRET_KEY: Final = re.compile(

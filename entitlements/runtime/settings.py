@@ -7,7 +7,7 @@
     settings = load(Settings, os.environ)      # reads ENTITLEMENTS_DRAIN
 
 A variable's name is the prefix plus the declared name. Defaults are written as text and read by the same form, so the reference page
-shows exactly what a deployment would write. Every secret may also come from a file: NAME_FILE holds its path.
+shows exactly what a deployment would write. Secrets, and settings declared so, may also come from a file: NAME_FILE holds its path.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Declaration:
     form: Form[Any]
     default: str | None
     secret: bool
+    from_file: bool
 
     @property
     def variable(self) -> str:
@@ -54,9 +55,21 @@ class Declaration:
         return PREFIX + self.name
 
 
-def setting(name: str, sentence: str, form: Form[Any], *, default: str | None = None, secret: bool = False) -> Any:
-    """Declare a dataclass field as a setting; without `default` it is required. A secret is never shown and may come from a file."""
-    return field(metadata={_KEY: Declaration(name, sentence, form, default, secret)}, repr=not secret)
+def setting(
+    name: str,
+    sentence: str,
+    form: Form[Any],
+    *,
+    default: str | None = None,
+    secret: bool = False,
+    from_file: bool = False,
+) -> Any:
+    """Declare a dataclass field as a setting; without `default` it is required.
+
+    With `from_file` the variable NAME_FILE may name a file that holds the text. A secret has that too, and is never shown.
+    """
+    declared = Declaration(name, sentence, form, default, secret, from_file or secret)
+    return field(metadata={_KEY: declared}, repr=not secret)
 
 
 def declarations(cls: type[DataclassInstance]) -> tuple[Declaration, ...]:
@@ -85,7 +98,7 @@ def load(cls: type[S], environ: Mapping[str, str]) -> S:
 def _value(declared: Declaration, environ: Mapping[str, str]) -> Any:
     name = declared.variable
     raw = environ.get(name)
-    if declared.secret and environ.get(name + "_FILE"):
+    if declared.from_file and environ.get(name + "_FILE"):
         if raw:
             raise SettingsError(name, f"and {name}_FILE are both set", "set only one of them")
         name += "_FILE"
@@ -123,8 +136,9 @@ def reference_page(cls: type[DataclassInstance], title: str, opening: str) -> st
             "**required**" if declared.default is None else f"`{declared.default}`" if declared.default else "none"
         )
         sentence = declared.sentence
-        if declared.secret:
-            sentence += f" A secret: `{declared.variable}_FILE` may name a file that holds it."
+        if declared.from_file:
+            secret = "A secret: " if declared.secret else ""
+            sentence += f" {secret}`{declared.variable}_FILE` may name a file that holds it."
         cells = (f"`{declared.variable}`", default, declared.form.accepts, sentence)
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     head = f"# {title}\n\n{opening}\n\n| variable | default | write | what it does |\n|---|---|---|---|\n"

@@ -9,6 +9,7 @@ import pytest
 import structlog
 
 from entitlements.runtime import logs
+from entitlements.runtime.logs_vocabulary import FORMATS
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +40,7 @@ def test_line_is_json_with_time_level_process_and_facts() -> None:
     assert line["timestamp"].endswith("Z")
 
 
-@pytest.mark.parametrize("form", logs.FORMATS)
+@pytest.mark.parametrize("form", FORMATS)
 def test_secrets_are_masked_everywhere(form: str) -> None:
     """By key, inside URLs, in nested values, in exceptions, in lines of libraries."""
     stream = io.StringIO()

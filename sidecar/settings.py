@@ -1,0 +1,205 @@
+"""Every setting of a sidecar, with its sentence. Read once, in `__main__` and in the serving process; handed down in pieces."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from entitlements.policy.ids import ProductId, id_problem
+from entitlements.runtime.forms import (
+    Address,
+    Form,
+    address,
+    choice,
+    duration_ms,
+    file_mode,
+    listed,
+    optional,
+    path,
+    size_bytes,
+    text,
+    whole_number,
+)
+from entitlements.runtime.logs_vocabulary import FORMATS, LEVELS
+from entitlements.runtime.settings import reference_page, setting
+
+TRANSPORTS = ("stock",)
+
+
+def _product(raw: str) -> ProductId:
+    problem = id_problem(raw)
+    if problem is not None:
+        raise ValueError(f"holds a product key that {problem}")
+    return ProductId(raw)
+
+
+def _products(raw: str) -> tuple[ProductId, ...]:
+    products = listed(Form(_product, "a product key")).read(raw)
+    if not products:
+        raise ValueError("is empty")
+    return products
+
+
+def _root_key(raw: str) -> bytes:
+    if re.fullmatch(r"[0-9a-f]{64}", raw) is None:
+        raise ValueError("holds something else than 64 hexadecimal digits")
+    return bytes.fromhex(raw)
+
+
+def _root_keys(raw: str) -> tuple[bytes, ...]:
+    keys = listed(Form(_root_key, "")).read(",".join(raw.split()))
+    if not keys:
+        raise ValueError("is empty")
+    return keys
+
+
+def _redis_url(raw: str) -> str:
+    if re.match(r"(rediss?|unix)://", raw) is None:
+        raise ValueError("is not a Redis URL")
+    return raw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SidecarSettings:
+    """What a deployment decides about one sidecar. Lengths of time are milliseconds, sizes are bytes."""
+
+    products: tuple[ProductId, ...] = setting(
+        "PRODUCTS",
+        "The products this sidecar answers for; the first one is meant when a request names none.",
+        Form(_products, "product keys separated by commas"),
+    )
+    root_keys: tuple[bytes, ...] = setting(
+        "ROOT_KEYS",
+        "The pinned Ed25519 public keys that every policy must be traceable to; nothing else is accepted from Redis, the control plane or the disk.",
+        Form(_root_keys, "public keys of 64 hexadecimal digits, separated by commas or new lines"),
+        from_file=True,
+    )
+    socket: Path | None = setting(
+        "SOCKET", "The unix socket on which checks are answered.", optional(path()), default=".run/sidecar.sock"
+    )
+    socket_mode: int = setting(
+        "SOCKET_MODE",
+        "Access rights of that socket; who may open it may ask about every customer.",
+        file_mode(),
+        default="0660",
+    )
+    listen: Address | None = setting(
+        "LISTEN",
+        "The TCP address on which checks are answered as well; there is no authentication, so keep it on the loopback interface.",
+        optional(address()),
+        default="127.0.0.1:50051",
+    )
+    admin: Address = setting(
+        "ADMIN",
+        "The address of the HTTP pages for probes and metrics: /livez /readyz /startupz /metrics /statusz.",
+        address(),
+        default="127.0.0.1:9902",
+    )
+    store_dir: Path = setting(
+        "STORE_DIR",
+        "The directory of the policy store, which is also the last-known-good copy; it must survive a restart to be of use.",
+        path(),
+        default=".run/store",
+    )
+    store_map_bytes: int = setting(
+        "STORE_MAP",
+        "The most that one product's store may grow to on disk; plan for three times the policy set, because a new one is written beside the old one.",
+        size_bytes(1 << 20, 1 << 40),
+        default="1GiB",
+    )
+    redis_url: str | None = setting(
+        "REDIS_URL",
+        "Where the policy feed is read; without it, or while it is away, the feed comes from the control plane.",
+        optional(Form(_redis_url, "a URL such as rediss://user:password@host:6379/0")),
+        default="",
+        secret=True,
+    )
+    control_target: str | None = setting(
+        "CONTROL_TARGET",
+        "The control plane's gRPC address: snapshots, and the whole feed while Redis is away.",
+        optional(text("HOST:PORT or another gRPC target")),
+        default="127.0.0.1:50052",
+    )
+    control_token: str | None = setting(
+        "CONTROL_TOKEN",
+        "The API key that this sidecar shows to the control plane.",
+        optional(text()),
+        default="",
+        secret=True,
+    )
+    control_ca: Path | None = setting(
+        "CONTROL_CA",
+        "A PEM file with the authorities that the control plane's certificate must come from; without it the connection is not encrypted.",
+        optional(path()),
+        default="",
+    )
+    fallbacks: Path | None = setting(
+        "FALLBACKS",
+        "A JSON file with the answers to give, per product and feature, while no policy can be read at all.",
+        optional(path()),
+        default="",
+    )
+    decision_cache: int = setting(
+        "DECISION_CACHE",
+        "How many answers are remembered, each checked against the records and the clock before it is used again; 0 remembers none.",
+        whole_number(0, 10_000_000),
+        default="10000",
+    )
+    record_cache: int = setting(
+        "RECORD_CACHE",
+        "How many decoded records are kept; a record that changed is decoded again.",
+        whole_number(16, 10_000_000),
+        default="20000",
+    )
+    threads: int = setting(
+        "THREADS",
+        "How many threads answer checks; more than a few do not help, because one Python process computes on one core.",
+        whole_number(1, 64),
+        default="4",
+    )
+    max_concurrent: int = setting(
+        "MAX_CONCURRENT",
+        "How many calls may be in flight at once; the next ones are refused with RESOURCE_EXHAUSTED.",
+        whole_number(1, 100_000),
+        default="256",
+    )
+    min_version_wait_ms: int = setting(
+        "MIN_VERSION_WAIT",
+        "The longest that a call with `min_version` waits for the store to reach it, if its own deadline is not shorter.",
+        duration_ms(0, 60_000),
+        default="2s",
+    )
+    drain_ms: int = setting(
+        "DRAIN",
+        "How long calls in flight may take to end after SIGTERM.",
+        duration_ms(0, 600_000),
+        default="10s",
+    )
+    log_level: str = setting("LOG_LEVEL", "The least level that is logged.", choice(*LEVELS), default="info")
+    log_format: str = setting(
+        "LOG_FORMAT", "JSON objects for machines or aligned text for a terminal.", choice(*FORMATS), default="json"
+    )
+    sidecar_id: str | None = setting(
+        "SIDECAR_ID",
+        "The name under which the control plane lists this sidecar; the host's name unless given.",
+        optional(text("1 to 64 letters, digits, dots, hyphens or underscores")),
+        default="",
+    )
+    transport: str = setting(
+        "TRANSPORT", "What carries the calls: `stock` is gRPC's own server.", choice(*TRANSPORTS), default="stock"
+    )
+
+    @property
+    def default_product(self) -> ProductId:
+        """Return the product that a request means when it names none."""
+        return self.products[0]
+
+
+def pages() -> dict[str, str]:
+    """Return the reference page of the sidecar's settings (path below the repository's root -> text)."""
+    opening = (
+        "All settings of `entitlements sidecar` are environment variables. They are read once, at start; an unknown value stops the start\n"
+        "with a message that names the variable and what to write. This page is made from the declarations in `sidecar/settings.py`."
+    )
+    return {"docs/reference/config-sidecar.md": reference_page(SidecarSettings, "Settings of the sidecar", opening)}
