@@ -63,8 +63,8 @@ class Decision:
 
     ``valid_until`` is the earliest later instant at which the records alone could answer differently (semantics E2);
     the freshness ladder's own edge is added where the age is known. ``explicit_deny`` marks denies that stay denies
-    under every rung of the ladder (semantics F2). ``underlying_code`` is set when a ladder or a fallback replaced
-    what the records said.
+    under every rung of the ladder (semantics F2), and ``access_cap`` is the highest level that suspensions leave, for a
+    ladder that allows. ``underlying_code`` is set when a ladder or a fallback replaced what the records said.
     """
 
     feature: FeatureKey
@@ -78,5 +78,6 @@ class Decision:
     remedy: Remedy | None = None
     retry_after_ms: Millis | None = None
     explicit_deny: bool = False
+    access_cap: AccessLevel = AccessLevel.FULL
     underlying_code: Code | None = None
     explanation: Explanation | None = None

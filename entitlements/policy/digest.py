@@ -77,6 +77,4 @@ def chain_base(feed: str, epoch: int, digest: bytes, nonce: bytes) -> bytes:
 
 def chain_next(previous: bytes, epoch: int, seq: int, payload: bytes) -> bytes:
     """Return the 32-byte chain value after a delta with this payload."""
-    return blake2b(
-        previous + epoch.to_bytes(8, "big") + seq.to_bytes(8, "big") + payload, digest_size=32
-    ).digest()
+    return blake2b(previous + epoch.to_bytes(8, "big") + seq.to_bytes(8, "big") + payload, digest_size=32).digest()

@@ -5,7 +5,7 @@ They mirror ``proto/entitlements/v1/policy.proto``; the codec in ``entitlements.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
@@ -28,13 +28,24 @@ from entitlements.policy.vocabulary import (
 )
 
 
+class Compiled(NamedTuple):
+    """A condition made executable by ``conditions``: its test, and the instants at which time alone can change it."""
+
+    holds: Callable[[Mapping[str, Attribute]], bool]
+    edges: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One clause of a condition; ``operand`` is None exactly for EXISTS."""
+    """One clause of a condition; ``operand`` is None exactly for EXISTS.
+
+    ``compiled`` belongs to ``conditions``: made once for each node that is evaluated, kept with it, no part of equality.
+    """
 
     attribute: str
     operator: Operator
     operand: Attribute | None = None
+    compiled: Compiled | None = field(default=None, init=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,7 @@ class AllOf:
     """Every condition holds."""
 
     conditions: tuple[Condition, ...]
+    compiled: Compiled | None = field(default=None, init=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,7 @@ class AnyOf:
     """At least one condition holds."""
 
     conditions: tuple[Condition, ...]
+    compiled: Compiled | None = field(default=None, init=False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +69,7 @@ class Not:
     """The condition does not hold."""
 
     condition: Condition
+    compiled: Compiled | None = field(default=None, init=False, repr=False, compare=False)
 
 
 Condition: TypeAlias = Comparison | AllOf | AnyOf | Not
