@@ -48,14 +48,9 @@ def field_path(location: Sequence[Any]) -> str:
     for part in parts:
         if isinstance(part, int):
             path += f"[{part}]"
-        elif not _is_union_branch(str(part)):
+        else:
             path += f".{part}" if path else str(part)
     return path or "body"
-
-
-def _is_union_branch(part: str) -> bool:
-    """Tell the names that pydantic gives to the branches of a union from the names of fields."""
-    return part in {"bool", "int", "str", "list[str]", "literal['unlimited']"} or part.endswith(("]", ")"))
 
 
 def field_problems(errors: Sequence[Any]) -> list[FieldProblem]:

@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
-from fastapi import Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
-from control.api.auth import authenticate_request
-from control.api.problems import MALFORMED, TOO_LARGE, UNSUPPORTED_TYPE, ProblemError, field_problem
+from control.api.auth import BEARER, authenticate_request
+from control.api.problems import (
+    MALFORMED,
+    MEDIA_TYPE,
+    TOO_LARGE,
+    UNSUPPORTED_TYPE,
+    Problem,
+    ProblemError,
+    field_problem,
+)
 from control.api.strict_json import parse_body
 
+PREFIX: Final = "/api/v1"
 BODY_LIMIT: Final = 1 << 20
 """Bytes of a request's body."""
 DOCUMENT_LIMIT: Final = 16 << 20
@@ -59,6 +68,17 @@ class StrictRoute(APIRoute):
             return await handle(strict)
 
         return read_and_handle
+
+
+def api_router(tag: str, route: type[StrictRoute] = StrictRoute) -> APIRouter:
+    """Return an empty router for /api/v1 whose operations are listed under a tag."""
+    return APIRouter(
+        prefix=PREFIX,
+        tags=[tag],
+        route_class=route,
+        dependencies=[Depends(BEARER)],
+        responses={"4XX": {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": "Refused; see `errors`."}},
+    )
 
 
 class DocumentRoute(StrictRoute):

@@ -32,7 +32,7 @@ class SegmentMiddleware:
         raw: bytes | None = scope.get("raw_path") if scope["type"] == "http" else None
         if raw is not None and b"%" in raw:
             segments = raw.partition(b"?")[0].decode("latin-1").split("/")
-            scope = {**scope, "path": "/".join(map(_decoded, segments))}
+            scope["path"] = "/".join(map(_decoded, segments))  # in place: outer layers read the matched route here
         await self._app(scope, receive, send)
 
 

@@ -6,7 +6,19 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr
 
-from control.api.schemas.values import Body, Condition, Duration, From, Id, Instant, Name, Reply, Until, Value
+from control.api.schemas.values import (
+    Body,
+    Condition,
+    Duration,
+    From,
+    GuardedValue,
+    Id,
+    Instant,
+    Name,
+    Reply,
+    Until,
+    Value,
+)
 
 AccessWord = Literal["NONE", "READ_ONLY", "GRACE", "FULL"]
 StateWord = Literal[
@@ -70,18 +82,11 @@ class FeatureBody(Body):
     promotions: list[FeaturePromotion] = Field(default=[], max_length=100)
 
 
-class GuardedValue(Body):
-    """A value that a plan gives under a condition."""
-
-    value: Value | None = None
-    when: Condition | None = None
-
-
 class PlanVersionBody(Body):
     """A published version of a plan or add-on; it never changes."""
 
     name: Name | None = None
-    entitlements: dict[Id, Value | GuardedValue] = Field(
+    entitlements: dict[Id, GuardedValue] = Field(
         max_length=2000,
         examples=[{"exports": True, "projects": 50, "seats": "unlimited"}],
         description="Feature to value; true for a switch.",

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StrictInt,
+    StrictStr,
+    WithJsonSchema,
+)
 
 from entitlements.policy.ids import id_problem
 
@@ -52,9 +61,78 @@ Instant = Annotated[
 Duration = Annotated[
     StrictStr, Field(max_length=20, examples=["5s", "24h"], description="A number with ms, s, m, h or d.")
 ]
+
+
+def _check_number(value: int) -> int:
+    if not -_INT64 <= value < _INT64:
+        raise ValueError('is beyond 64 bits|Use a smaller number, or "unlimited".')
+    return value
+
+
+def _check_value(value: Any) -> Any:
+    if isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, int):
+        return _check_number(value)
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return value
+    raise ValueError("is no value|" + _VALUE_REMEDY)
+
+
+def _check_guarded_value(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return _check_value(value)
+    guard = value.get("when", {})
+    if not value or set(value) - {"value", "when"} or not isinstance(guard, dict):
+        raise ValueError('is no value|Write a value, or {"value": ..., "when": {condition}}.')
+    if value.get("value") is not None:
+        _check_value(value["value"])
+    return value
+
+
+def _check_attribute(value: Any) -> Any:
+    if isinstance(value, dict):
+        if list(value) == ["timestamp"] and isinstance(value["timestamp"], str):
+            return value
+        raise ValueError('is no attribute value|Write an instant as {"timestamp": "2027-01-01T00:00:00Z"}.')
+    return _check_value(value)
+
+
+_VALUE_SCHEMA: Final[list[dict[str, Any]]] = [
+    {"type": "boolean"},
+    {"type": "integer", "minimum": -_INT64, "maximum": _INT64 - 1},
+    {"type": "string"},
+    {"type": "array", "items": {"type": "string"}},
+]
+_VALUE_DESCRIPTION: Final = 'true or false, a whole number, a text, a list of texts, or "unlimited" for a number.'
+_VALUE_REMEDY: Final = "Write " + _VALUE_DESCRIPTION
+_GUARDED_SCHEMA: Final = {
+    "type": "object",
+    "additionalProperties": False,
+    "minProperties": 1,
+    "properties": {"value": {"anyOf": _VALUE_SCHEMA}, "when": {"type": "object"}},
+}
+_TIMESTAMP_SCHEMA: Final = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["timestamp"],
+    "properties": {"timestamp": {"type": "string"}},
+}
+# One validator in place of a union: a wrong value then gives one error with one remedy, not one for each branch.
 Value: TypeAlias = Annotated[
-    StrictBool | Int64 | StrictStr | list[StrictStr],
-    Field(description='true or false, a whole number, a text, a list of texts, or "unlimited" for a number.'),
+    Any,
+    PlainValidator(_check_value),
+    WithJsonSchema({"anyOf": _VALUE_SCHEMA, "description": _VALUE_DESCRIPTION}),
+]
+GuardedValue: TypeAlias = Annotated[
+    Any,
+    PlainValidator(_check_guarded_value),
+    WithJsonSchema({"anyOf": [*_VALUE_SCHEMA, _GUARDED_SCHEMA], "description": "A value, also under a condition."}),
+]
+AttributeValue: TypeAlias = Annotated[
+    Any,
+    PlainValidator(_check_attribute),
+    WithJsonSchema({"anyOf": [*_VALUE_SCHEMA, _TIMESTAMP_SCHEMA]}),
 ]
 Condition = Annotated[
     dict[str, Any],
@@ -64,8 +142,6 @@ Condition = Annotated[
         "at most 64 nodes and 8 levels.",
     ),
 ]
-Timestamp = Annotated[dict[Literal["timestamp"], StrictStr], Field(examples=[{"timestamp": "2027-01-01T00:00:00Z"}])]
-AttributeValue: TypeAlias = StrictBool | Int64 | StrictStr | list[StrictStr] | Timestamp
 Attributes = Annotated[
     dict[str, AttributeValue],
     Field(max_length=64, examples=[{"region": "eu", "seats": 5}], description="Facts that conditions compare."),
