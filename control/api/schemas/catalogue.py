@@ -98,6 +98,9 @@ class ApplyBody(Body):
 
     document: Annotated[dict[str, object], Field(description="`version: 1`, `products`, `customers`.")]
     dry_run: StrictBool = Field(default=False, description="Only tell what would change.")
+    plan: StrictStr | None = Field(
+        default=None, max_length=100, description="`plan` of a dry run: apply only if it would still change the same."
+    )
 
 
 class ApplyChange(Reply):
@@ -115,6 +118,7 @@ class ApplyReply(Reply):
 
     dry_run: bool
     changes: list[ApplyChange]
+    plan: str = Field(description="Names exactly these changes.")
     unchanged: int = Field(description="How many things were as the document says already.")
     versions: dict[str, str] = Field(description="Product to version token that contains the changes.")
 
