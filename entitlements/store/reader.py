@@ -1,0 +1,251 @@
+"""The reading side: any number of processes, no locks, one version for each view.
+
+A reader follows the writer: a store that is not there yet, one that was set aside and replaced, and one whose map has grown. Any thread may
+open views; a view belongs to the thread that opened it and should last no longer than one decision, because it keeps old pages alive.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import lmdb
+
+from entitlements.policy.digest import CHECKSUM_BYTES, record_checksum
+from entitlements.store.errors import CorruptRecord, CorruptStore
+from entitlements.store.layout import (
+    DATA_FILE,
+    MAX_READERS,
+    META,
+    RECORDS,
+    STATE_KEY,
+    StoreState,
+    environment_path,
+    unpack_state,
+)
+
+
+class Opened(NamedTuple):
+    """An open environment with its two databases and the identity (device, inode) of its file."""
+
+    environment: lmdb.Environment
+    records: Any
+    meta: Any
+    identity: tuple[int, int]
+
+
+class StoreView:
+    """One consistent version of the store; use as a context manager. Without a store it is empty."""
+
+    __slots__ = ("_meta", "_reader", "_records", "_transaction")
+
+    def __init__(self, reader: StoreReader) -> None:
+        self._reader = reader
+        self._transaction: lmdb.Transaction[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        begun = self._reader.begin()
+        if begun is not None:
+            self._transaction, self._records, self._meta = begun
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._transaction is not None:
+            self._transaction.abort()
+            self._transaction = None
+            self._reader.ended()
+
+    def state(self) -> StoreState | None:
+        """Return position and pulse, or None before the first policy set; CorruptStore when they do not match their checksum."""
+        if self._transaction is None:
+            return None
+        try:
+            raw = self._transaction.get(STATE_KEY, db=self._meta)
+        except lmdb.Error as error:
+            raise CorruptStore(f"the state cannot be read: {error}") from error
+        return None if raw is None else self._reader.state_of(raw)
+
+    def version_of(self, key: str) -> bytes | None:
+        """Return the 8 bytes that tell versions of this record apart, or None when there is no such record. Not verified."""
+        value = self._value(key)
+        return None if value is None else value[:CHECKSUM_BYTES]
+
+    def get(self, key: str) -> tuple[bytes, bytes] | None:
+        """Return (checksum, body) of a record or None; the body is not verified, see ``body_of``."""
+        value = self._value(key)
+        return None if value is None else (value[:CHECKSUM_BYTES], value[CHECKSUM_BYTES:])
+
+    def body_of(self, key: str) -> bytes | None:
+        """Return the body of a record, verified against its checksum, or None; CorruptRecord when it does not match."""
+        value = self._value(key)
+        if value is None:
+            return None
+        body = value[CHECKSUM_BYTES:]
+        if record_checksum(key, body) != value[:CHECKSUM_BYTES]:
+            raise CorruptRecord(key, "does not match its checksum")
+        return body
+
+    def keys(self, prefix: str, after: str = "", limit: int = 1000) -> list[str]:
+        """Return at most ``limit`` keys that start with ``prefix`` and come after ``after``, in byte order."""
+        if self._transaction is None or limit <= 0:
+            return []
+        wanted, past = prefix.encode(), after.encode()
+        found: list[str] = []
+        try:
+            with self._transaction.cursor(db=self._records) as cursor:
+                placed = cursor.set_range(max(wanted, past)) if wanted or past else cursor.first()
+                while placed and len(found) < limit:
+                    key = bytes(cursor.key())
+                    if not key.startswith(wanted):
+                        break
+                    if key != past:
+                        found.append(key.decode())
+                    placed = cursor.next()
+        except (lmdb.Error, UnicodeDecodeError) as error:
+            raise CorruptStore(f"the keys cannot be read: {error}") from error
+        return found
+
+    def _value(self, key: str) -> bytes | None:
+        if self._transaction is None:
+            return None
+        try:
+            return self._transaction.get(key.encode(), db=self._records)
+        except lmdb.BadValsizeError:  # longer than any key can be
+            return None
+        except lmdb.Error as error:
+            raise CorruptRecord(key, f"cannot be read: {error}") from error
+
+
+class StoreReader:
+    """Opens views on the store of one feed directory.
+
+    Whether the file was replaced is looked up at most every ``recheck_s`` seconds of ``monotonic``. ``trouble`` says why the last attempt
+    to open failed, for a log; empty when it did not.
+    """
+
+    def __init__(
+        self, directory: Path, recheck_s: float = 0.05, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._directory = directory
+        self._path = environment_path(directory)
+        self._data = self._path / DATA_FILE
+        self._recheck_s = recheck_s
+        self._monotonic = monotonic
+        self._check_at = float("-inf")
+        self._opened: Opened | None = None
+        self._seen: tuple[bytes, StoreState] | None = None
+        self._lock = Lock()
+        self._active: deque[None] = deque()  # append and pop are atomic, a counter would not be
+        self._resizing = False
+        self._follows = True
+        self.trouble = ""
+
+    @classmethod
+    def sharing(cls, directory: Path, opened: Opened) -> StoreReader:
+        """Return a reader over an environment that this very process has open already, which LMDB would not open twice."""
+        reader = cls(directory)
+        reader._opened = opened
+        reader._follows = False
+        return reader
+
+    def view(self) -> StoreView:
+        """Return a view, to be entered with ``with``."""
+        return StoreView(self)
+
+    def begin(self) -> tuple[lmdb.Transaction[bytes], Any, Any] | None:
+        """Begin a read transaction for a view, or return None when there is no store."""
+        if self._follows:
+            now = self._monotonic()
+            if now >= self._check_at:
+                with self._lock:
+                    self._follow()
+                self._check_at = now + self._recheck_s
+        while True:
+            opened = self._opened
+            if opened is None:
+                return None
+            self._active.append(None)
+            if not self._resizing:
+                try:
+                    return opened.environment.begin(), opened.records, opened.meta
+                except lmdb.MapResizedError:
+                    pass
+                except lmdb.Error as error:
+                    self._active.pop()
+                    raise CorruptStore(f"a view cannot be opened: {error}") from error
+                except BaseException:
+                    self._active.pop()
+                    raise
+            self._active.pop()
+            self._adopt_size(opened)
+
+    def ended(self) -> None:
+        """Take note that a view has ended."""
+        self._active.pop()
+
+    def state_of(self, raw: bytes) -> StoreState:
+        """Return the state of its packed form, remembering the last one."""
+        seen = self._seen
+        if seen is not None and seen[0] == raw:
+            return seen[1]
+        state = unpack_state(raw)
+        self._seen = (raw, state)
+        return state
+
+    def close(self) -> None:
+        """Close the environment; views must have ended. A later view opens it again."""
+        opened, self._opened = self._opened, None
+        self._check_at = float("-inf")
+        if opened is not None and self._follows:
+            opened.environment.close()
+
+    def _follow(self) -> None:
+        try:
+            found = self._data.stat()
+        except OSError as error:
+            self._opened, self.trouble = None, str(error)
+            return
+        identity = (found.st_dev, found.st_ino)
+        if self._opened is not None and self._opened.identity == identity:
+            return
+        self._opened = None  # closed when its last view is gone
+        try:
+            environment = lmdb.open(
+                str(self._path),
+                readonly=True,
+                create=False,
+                max_dbs=2,
+                max_readers=MAX_READERS,
+                max_spare_txns=16,
+                readahead=False,
+            )
+            self._opened = Opened(
+                environment,
+                environment.open_db(RECORDS, create=False),
+                environment.open_db(META, create=False),
+                identity,
+            )
+            self.trouble = ""
+        except lmdb.Error as error:  # being created just now, or damaged: the writer's side decides which
+            self.trouble = str(error)
+
+    def _adopt_size(self, opened: Opened) -> None:
+        """Adopt the writer's larger map, once no view of this process is open any more."""
+        with self._lock:
+            self._resizing = True
+            try:
+                while self._active:
+                    time.sleep(0.0001)
+                opened.environment.set_mapsize(0)
+            finally:
+                self._resizing = False
+
+    def __repr__(self) -> str:
+        return f"<StoreReader {self._directory.name} [{'open' if self._opened else 'no store'} | {len(self._active)} views]>"
