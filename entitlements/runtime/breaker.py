@@ -122,7 +122,6 @@ class Breaker:
         """Return the present state; OPEN stays until the first call after the pause."""
         return _STATES[self._storage.state]
 
-    @property
     def admits(self) -> bool:
         """Return whether a call made now would go out."""
         if self.state is BreakerState.CLOSED:
@@ -155,7 +154,7 @@ class Breaker:
     def _admit(self) -> bool:
         """Return whether the call is a trial; BreakerOpen when it may not be made."""
         with self._guard:
-            if not self.admits:
+            if not self.admits():
                 raise BreakerOpen(self.name)
             if self.state is BreakerState.CLOSED:
                 return False
