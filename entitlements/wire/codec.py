@@ -33,6 +33,9 @@ SCHEMA_MAJOR: Final = 1
 MAX_RECORD_KEY_BYTES: Final = MAX_ID_BYTES + 16
 """Prefix, id and, for plans, ``@`` and a version number."""
 
+MAX_RECORD_BYTES: Final = 4 * 1024 * 1024
+"""A larger record cannot be published."""
+
 Record = Feature | PlanVersion | Customer
 _Model = TypeVar("_Model", Feature, PlanVersion, Customer)
 _Wire = TypeVar("_Wire", policy_pb2.FeatureRecord, policy_pb2.PlanVersionRecord, policy_pb2.CustomerRecord)
@@ -119,6 +122,8 @@ def _written(record: _Model, build: Callable[[_Model], Message], read: Callable[
         EncodeError,
     ) as error:  # a number beyond 64 bits, text that is not Unicode, a wrong type
         raise MalformedRecord(key, "", f"cannot be written: {error}") from error
+    if len(body) > MAX_RECORD_BYTES:
+        raise MalformedRecord(key, "", f"has {len(body)} bytes, at most {MAX_RECORD_BYTES} can be published")
     read(body, key)
     return body
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from entitlements.policy.conditions import MAX_DEPTH, MAX_NODES
 from entitlements.policy.model import AllOf, AnyOf, Comparison, Condition, Not, Operator
 from entitlements.v1 import policy_pb2
 from entitlements.wire.literals import Misshapen, checked_id, literal_into, literal_of, member_of, members, number_of
 
-MAX_NODES: Final = 64
-MAX_DEPTH: Final = 8
-"""Levels of nesting, a single comparison being one (semantics C1)."""
 _OPERATORS: Final = members(Operator)
 
 

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from entitlements.policy.digest import chain_next
 from entitlements.policy.ids import Epoch, Millis, RecordKey, Seq
 from entitlements.v1 import policy_pb2
-from entitlements.wire.codec import MAX_RECORD_KEY_BYTES, SCHEMA_MAJOR
+from entitlements.wire.codec import MAX_RECORD_BYTES, MAX_RECORD_KEY_BYTES, SCHEMA_MAJOR
 from entitlements.wire.errors import Refusal, Refused
 
 HASH_BYTES: Final = 32
@@ -157,6 +157,8 @@ def _delta(outer: policy_pb2.FeedMessage, kid: str) -> FeedDelta:
 def _change(op: policy_pb2.RecordOp) -> RecordChange:
     if not is_record_key(op.key):
         raise _malformed(f"record key {op.key[:40]!r} is not one")
+    if len(op.body) > MAX_RECORD_BYTES:
+        raise _malformed(f"record {op.key} has more than {MAX_RECORD_BYTES} bytes")
     if op.deleted == bool(op.body):
         raise _malformed(f"record {op.key} must have either a body or the mark of removal")
     return RecordChange(RecordKey(op.key), None if op.deleted else op.body)
