@@ -55,7 +55,9 @@ class ManualClock:
     def advance(self, ms: int) -> None:
         """Let both readings pass forward; a negative length is refused with ValueError."""
         if ms < 0:
-            raise ValueError("advance() takes a length of time that is not negative; use step_wall() to move the wall clock back")
+            raise ValueError(
+                "advance() takes a length of time that is not negative; use step_wall() to move the wall clock back"
+            )
         self._now_ms += ms
         self._monotonic_ms += ms
 
