@@ -80,5 +80,6 @@ def _sum(values: Sequence[tuple[Value, int]]) -> Value:
     for value, times in values:
         if value is UNLIMITED:
             return UNLIMITED
-        total += _size(value) * times
+        if isinstance(value, int):
+            total += value * times
     return max(-MAX_INT - 1, min(MAX_INT, total))

@@ -16,6 +16,7 @@ from entitlements.policy.ids import FeatureKey, Millis
 from entitlements.policy.inquiry import NEVER, Inquiry
 from entitlements.policy.model import (
     AccessLevel,
+    CombineRule,
     Decision,
     ExplainLevel,
     Feature,
@@ -43,6 +44,9 @@ _CODES: Final = {
     Source.PROMOTION: Code.ENTITLED_PROMOTION,
     Source.CORE: Code.ENTITLED_CORE,
 }
+_ALLOW_CODES: Final = tuple(
+    _CODES.get(source, Code.ENTITLED) for source in Source
+)  # by number: hashing an enum is slow
 _SOLD: Final = frozenset({RemedyAction.UPGRADE, RemedyAction.RENEW})
 
 
@@ -116,13 +120,13 @@ def _grant_override(verdict: Verdict, id_: str, value: Value | None, grants: lis
 
 
 def _grant_most_generous(verdict: Verdict, grants: list[Grant]) -> None:
-    """The highest access level and the combined value win, each for itself; the winner is named by ``_rank`` (semantics B5)."""
-    value, contributors = _combined(verdict.feature, grants)
+    """The highest access level and the combined value win, each for itself; one of the value's givers is named (semantics B5)."""
+    value, givers = _combined(verdict.feature, grants)
     access = grants[0].access
     for grant in grants:
-        access = max(access, grant.access)
-    winner = contributors[0] if len(contributors) == 1 else min(contributors, key=_rank)
-    _grant(verdict, winner, access, value)
+        if grant.access > access:  # noqa: PLR1730  max() costs more than the whole loop
+            access = grant.access
+    _grant(verdict, _winner(givers), access, value)
 
 
 def _grant(verdict: Verdict, winner: Grant, access: AccessLevel, value: Value | None) -> None:
@@ -133,23 +137,40 @@ def _grant(verdict: Verdict, winner: Grant, access: AccessLevel, value: Value | 
 
 def _combined(feature: Feature, grants: list[Grant]) -> tuple[Value | None, list[Grant]]:
     """Return the combined value (the default when no source has one) and the grants that gave it."""
-    if feature.kind is FeatureKind.SWITCH:
-        return None, grants
-    valued = grants if len(grants) == 1 else sorted(grants, key=_order)
-    valued = [grant for grant in valued if grant.value is not None]
-    if not valued:
+    if feature.kind is FeatureKind.SWITCH or not grants:
+        return feature.default_value if feature.kind is FeatureKind.CONFIG else None, grants
+    rule = rule_of(feature)
+    ordered = sorted(grants, key=_order) if rule is CombineRule.ANY and len(grants) > 1 else grants
+    pairs = [(grant.value, grant.times) for grant in ordered if grant.value is not None]
+    if not pairs:
         return feature.default_value, grants
-    pairs = [(grant.value, grant.times) for grant in valued if grant.value is not None]
-    value = combine(rule_of(feature), pairs)
-    return value, [grant for grant in valued if grant.value == value] or valued
+    value = combine(rule, pairs)
+    if len(grants) == 1:
+        return value, grants
+    return value, [grant for grant in grants if grant.value == value] or [
+        grant for grant in grants if grant.value is not None
+    ]
 
 
 def _order(grant: Grant) -> tuple[int, str, str]:
     return (SOURCE_ORDER[grant.source], grant.id, grant.subscription_id)
 
 
-def _rank(grant: Grant) -> tuple[int, int, str, str]:
-    return (-grant.access, *_order(grant))
+def _winner(grants: list[Grant]) -> Grant:
+    """Return the grant to name: the highest access level, then source order, then the smallest ids (semantics D4)."""
+    best = grants[0]
+    for grant in grants:
+        if grant is best:
+            continue
+        if grant.access != best.access:
+            better = grant.access > best.access
+        elif grant.source != best.source:
+            better = SOURCE_ORDER[grant.source] < SOURCE_ORDER[best.source]
+        else:
+            better = (grant.id, grant.subscription_id) < (best.id, best.subscription_id)
+        if better:
+            best = grant
+    return best
 
 
 def _may_report(verdict: Verdict, code: Code) -> bool:
@@ -189,7 +210,7 @@ def _answer(verdict: Verdict, inquiry: Inquiry) -> Decision:
         allowed, access, value, remedy = False, AccessLevel.NONE, None, _remedy(verdict, code)
         source = Source.OVERRIDE if code is Code.REVOKED else Source.NOTHING
     else:
-        code = Code.ENTITLED_GRACE if access is AccessLevel.GRACE else _CODES[winner.source]
+        code = Code.ENTITLED_GRACE if access is AccessLevel.GRACE else _ALLOW_CODES[winner.source]
         allowed, value, remedy, source = True, verdict.value, None, winner.source
         end = winner.trial_end
         if end is not None and end != NEVER and inquiry.turns_at(end - WARN_TRIAL_MS):

@@ -22,7 +22,6 @@ from entitlements.policy.model import (
     SubscriptionState,
     Suspension,
     Value,
-    Window,
 )
 from entitlements.policy.reasons import Code
 from entitlements.policy.restrictions import Restrictions, code_of
@@ -135,7 +134,8 @@ class Sources:
     def _look_at_subscription(self, subscription: Subscription) -> None:
         inquiry = self.inquiry
         held = self._held(subscription)
-        suspension = self.restrictions.subscriptions.get(subscription.id)
+        suspended = self.restrictions.subscriptions
+        suspension = suspended.get(subscription.id) if suspended else None
         if held:
             standing = stand(subscription.spans, inquiry)
         else:  # cannot grant; when its standing changes matters only while nothing else grants
@@ -150,11 +150,14 @@ class Sources:
             return
         self.live = True
         for item, plan, entitlement in held:
-            source = _source(plan) if standing.trial_end is None else Source.TRIAL
-            times = item.quantity if plan.addon else 1
-            grant = Grant(source, item.ref, subscription.id, access, entitlement.value, times, standing.trial_end)
-            outcome = self._look_at_item(grant, item.window, entitlement.condition)
-            self._note(source, item.ref, subscription.id, outcome, entitlement.value)
+            source = Source.TRIAL if standing.trial_end is not None else _source(plan)
+            outcome = self._look_at_item(source, subscription.id, item, entitlement)
+            if outcome is GRANTS:
+                times = item.quantity if plan.addon else 1
+                value = entitlement.value
+                self.grants.append(Grant(source, item.ref, subscription.id, access, value, times, standing.trial_end))
+            if inquiry.trace is not None:
+                self._note(source, item.ref, subscription.id, outcome, entitlement.value)
 
     def _held(self, subscription: Subscription) -> list[Held]:
         """Return the items that name the feature."""
@@ -188,17 +191,15 @@ class Sources:
             self.absence, self.cause = code, cause
         return code
 
-    def _look_at_item(self, grant: Grant, window: Window, condition: Condition | None) -> str:
-        inquiry = self.inquiry
-        if not inquiry.inside(window):
+    def _look_at_item(self, source: Source, id_: str, item: SubscriptionItem, entitlement: PlanEntitlement) -> str:
+        if not self.inquiry.inside(item.window):
             return _EXCLUDED
-        if grant.value is not None and not fits(self.feature, grant.value):
+        if entitlement.value is not None and not fits(self.feature, entitlement.value):
             return _FOREIGN
         self.included = True
-        if condition is not None and not inquiry.holds(condition):
-            self.missed.append(Missed(grant.source, grant.id, grant.subscription_id, condition))
+        if entitlement.condition is not None and not self.inquiry.holds(entitlement.condition):
+            self.missed.append(Missed(source, item.ref, id_, entitlement.condition))
             return _UNMET
-        self.grants.append(grant)
         return GRANTS
 
     def _look_at_promotions(self, promotions: tuple[Promotion, ...]) -> None:

@@ -26,7 +26,7 @@ LEAST_REPAIR_FIRST: Final = {
 }
 """Codes of a subscription that is not live; the smallest number needs least to be repaired (semantics D2)."""
 
-_STATE_CODES: Final = {
+_WITHIN: Final = {
     SubscriptionState.PENDING_APPROVAL: Code.SUBSCRIPTION_PENDING,
     SubscriptionState.PENDING_PAYMENT: Code.SUBSCRIPTION_PENDING,
     SubscriptionState.SCHEDULED: Code.SUBSCRIPTION_NOT_STARTED,
@@ -38,7 +38,7 @@ _STATE_CODES: Final = {
     SubscriptionState.CANCELED: Code.SUBSCRIPTION_CANCELED,
     SubscriptionState.EXPIRED: Code.SUBSCRIPTION_EXPIRED,
 }
-_AFTER_CODES: Final = {
+_AFTER: Final = {
     SubscriptionState.PENDING_APPROVAL: Code.SUBSCRIPTION_EXPIRED,
     SubscriptionState.PENDING_PAYMENT: Code.SUBSCRIPTION_EXPIRED,
     SubscriptionState.SCHEDULED: Code.SUBSCRIPTION_NOT_STARTED,
@@ -53,7 +53,10 @@ _AFTER_CODES: Final = {
 
 
 class Standing(NamedTuple):
-    """Access at an instant; ``code`` says why there is none. ``trial_end`` is set in a trial, NEVER when it is open."""
+    """Access at an instant.
+
+    Without access ``code`` says why and ``state`` is the span that decided that; in a trial ``trial_end`` is set, NEVER when open.
+    """
 
     access: AccessLevel
     code: Code | None
@@ -61,27 +64,41 @@ class Standing(NamedTuple):
     state: SubscriptionState | None = None
 
 
+_LIVE: Final = tuple(Standing(AccessLevel(max(1, number)), None) for number in range(AccessLevel.FULL + 1))
+"""The usual standings, by access level, made once."""
+
+
 def stand(spans: Sequence[Span], inquiry: Inquiry) -> Standing:
     """Return where a timeline stands now. Spans are sorted and do not overlap; a gap is judged by the span before it."""
-    before: SubscriptionState | None = None
-    code = Code.SUBSCRIPTION_NOT_STARTED
-    for index, span in enumerate(spans):
-        state, access, window = span
+    now, passed = inquiry.now, -1
+    for index, (state, access, window) in enumerate(spans):
         if inquiry.inside(window):
             if access is not AccessLevel.NONE:
-                trial_end = _trial_end(spans, index) if state is SubscriptionState.TRIALING else None
-                return Standing(access, None, trial_end, state)
-            if state is SubscriptionState.EXPIRED and before is SubscriptionState.TRIALING:
-                return Standing(access, Code.TRIAL_EXPIRED, None, state)
-            return Standing(access, _STATE_CODES[state], None, state)
-        if window.from_ms is not None and inquiry.now < window.from_ms:
+                if state is SubscriptionState.TRIALING:
+                    return Standing(access, None, _trial_end(spans, index))
+                return _LIVE[access]
+            return Standing(access, _code_within(spans, index), None, state)
+        if window.from_ms is not None and now < window.from_ms:
             break
-        if state is SubscriptionState.EXPIRED and before is SubscriptionState.TRIALING:
-            code = Code.TRIAL_EXPIRED
-        else:
-            code = _AFTER_CODES[state]
-        before = state
-    return Standing(AccessLevel.NONE, code, None, before if code is Code.SUBSCRIPTION_SUSPENDED else None)
+        passed = index
+    if passed < 0:
+        return Standing(AccessLevel.NONE, Code.SUBSCRIPTION_NOT_STARTED)
+    return Standing(AccessLevel.NONE, _code_after(spans, passed), None, spans[passed].state)
+
+
+def _code_within(spans: Sequence[Span], index: int) -> Code:
+    return Code.TRIAL_EXPIRED if _ended_trial(spans, index) else _WITHIN[spans[index].state]
+
+
+def _code_after(spans: Sequence[Span], index: int) -> Code:
+    return Code.TRIAL_EXPIRED if _ended_trial(spans, index) else _AFTER[spans[index].state]
+
+
+def _ended_trial(spans: Sequence[Span], index: int) -> bool:
+    """Return whether a span is the expiry that follows a trial."""
+    return spans[index].state is SubscriptionState.EXPIRED and (
+        index > 0 and spans[index - 1].state is SubscriptionState.TRIALING
+    )
 
 
 def _trial_end(spans: Sequence[Span], index: int) -> int:
