@@ -1,0 +1,123 @@
+"""Every metric of a sidecar, declared once: those of the process that answers, those of the main process, those of both.
+
+`/metrics` of the main process joins the two; each series tells by its label `process` where it comes from. The reference page is made from
+these declarations.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from entitlements.runtime.metrics import Kind, Metric, reference_table
+
+CHECK_DURATION: Final = Metric(
+    "entitlements_check_duration_seconds",
+    Kind.HISTOGRAM,
+    "Time from the bytes of a request to the bytes of its answer inside the engine, by method; transport excluded.",
+    ("method",),
+)
+CHECKS: Final = Metric(
+    "entitlements_checks_total",
+    Kind.COUNTER,
+    "Decisions given, by reason code and by the tier that answered; every item of a batch and of a list counts.",
+    ("code", "served_from"),
+)
+DECISION_CACHE: Final = Metric(
+    "entitlements_decision_cache_total",
+    Kind.COUNTER,
+    "Look-ups of single checks in the decision cache: hit, revalidated (records compared, still true), miss.",
+    ("result",),
+)
+POLICY_AGE: Final = Metric(
+    "entitlements_policy_age_seconds",
+    Kind.GAUGE,
+    "Time since the newest verified heartbeat was issued, per product, as the process that answers sees it; NaN without a policy.",
+    ("product",),
+)
+FEED_POSITION: Final = Metric(
+    "entitlements_feed_position",
+    Kind.GAUGE,
+    "Position of the policy in use, per product: epoch and seq in two series.",
+    ("product", "part"),
+)
+REFUSALS: Final = Metric(
+    "entitlements_refusals_total",
+    Kind.COUNTER,
+    "Requests refused for the caller's mistake, by method and closed reason.",
+    ("method", "reason"),
+)
+INTERNAL_ERRORS: Final = Metric(
+    "entitlements_internal_errors_total",
+    Kind.COUNTER,
+    "Failures inside the sidecar while answering, by method; each was answered by a fallback or with INTERNAL.",
+    ("method",),
+)
+CORRUPT_RECORDS: Final = Metric(
+    "entitlements_store_corrupt_records_total",
+    Kind.COUNTER,
+    "Records whose bytes did not match their checksum when they were read, per product.",
+    ("product",),
+)
+CLOCK_OFFSET: Final = Metric(
+    "entitlements_clock_offset_seconds",
+    Kind.GAUGE,
+    "How far the wall clock is ahead of the time that decisions use; not zero while a step of the wall clock is being followed slowly.",
+)
+VERSION_WAITS: Final = Metric(
+    "entitlements_version_waits_total",
+    Kind.COUNTER,
+    "Calls with min_version that found the store behind, by result: reached or behind.",
+    ("result",),
+)
+SERVING: Final = (
+    CHECK_DURATION,
+    CHECKS,
+    DECISION_CACHE,
+    POLICY_AGE,
+    FEED_POSITION,
+    REFUSALS,
+    INTERNAL_ERRORS,
+    CORRUPT_RECORDS,
+    CLOCK_OFFSET,
+    VERSION_WAITS,
+)
+
+BREAKER_STATE: Final = Metric(
+    "entitlements_breaker_state",
+    Kind.GAUGE,
+    "Circuit breaker towards a dependency: 0 closed, 1 half open, 2 open.",
+    ("dependency",),
+)
+SERVING_UP: Final = Metric(
+    "entitlements_serving_up", Kind.GAUGE, "Whether the process that answers is up and ready: 1 or 0."
+)
+SERVING_RESTARTS: Final = Metric(
+    "entitlements_serving_restarts_total", Kind.COUNTER, "Times the process that answers had to be started again."
+)
+STORES_SET_ASIDE: Final = Metric(
+    "entitlements_stores_set_aside_total",
+    Kind.COUNTER,
+    "Policy stores that did not verify and were set aside, per product.",
+    ("product",),
+)
+START_DURATION: Final = Metric(
+    "entitlements_start_duration_seconds",
+    Kind.GAUGE,
+    "Time from the start of the main process to the first moment it was ready.",
+)
+MAIN: Final = (BREAKER_STATE, SERVING_UP, SERVING_RESTARTS, STORES_SET_ASIDE, START_DURATION)
+
+
+def pages() -> dict[str, str]:
+    """Return the reference page of the sidecar's metrics (path below the repository's root -> text)."""
+    page = (
+        "# Metrics of the sidecar\n\n"
+        "`GET /metrics` on the admin address joins the registries of both processes; the label `process` of every series is `serving` or\n"
+        "`main`. Beside these, both export the usual `process_*` and `python_gc_*` figures. This page is made from the declarations in\n"
+        "`sidecar/metrics.py`.\n\n"
+        "## The process that answers\n\n"
+        + reference_table(SERVING)
+        + "\n## The main process\n\n"
+        + reference_table(MAIN)
+    )
+    return {"docs/reference/metrics.md": page}

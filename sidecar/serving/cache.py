@@ -1,0 +1,68 @@
+"""Remembered answers: request bytes -> response body, with everything that must still be true for it to be given again.
+
+Nothing here expires by itself. Whoever takes an entry out compares the store's state, the checksums of the records that were read, and
+the clock (`Answer`), so the cache needs no invalidation messages and cannot be late with one. Never remembered: answers for another
+instant, answers of a fallback, answers given while too stale or while waiting for a version.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cachetools import LRUCache
+
+from entitlements.policy.ids import Epoch, Seq
+from entitlements.store.layout import StoreState
+from sidecar.serving.records import Reads
+
+
+@dataclass(slots=True)
+class Answer:
+    """One remembered answer. `state` is the last state of the store under which it was found true; it is replaced when found true again."""
+
+    body: bytes
+    shelf: Any
+    state: StoreState
+    live: bool
+    reads: Reads
+    valid_until_ms: int
+    fresh_for_ms: int
+    too_stale_from_ms: int
+    min_version: tuple[Epoch, Seq] | None
+    count: Callable[[], None]
+
+
+class DecisionCache:
+    """Least recently used answers first out. Thread-safe; with no entries allowed it remembers nothing."""
+
+    def __init__(self, entries: int) -> None:
+        """Keep at most `entries` answers."""
+        self._gate = threading.Lock()
+        self._held: LRUCache[bytes, Answer] = LRUCache(max(1, entries))
+        self._enabled = entries > 0
+
+    def get(self, request: bytes) -> Answer | None:
+        """Return the remembered answer to these very bytes."""
+        with self._gate:
+            return self._held.get(request)
+
+    def put(self, request: bytes, answer: Answer) -> None:
+        """Remember an answer."""
+        if self._enabled:
+            with self._gate:
+                self._held[request] = answer
+
+    def discard(self, request: bytes) -> None:
+        """Forget an answer."""
+        with self._gate:
+            self._held.pop(request, None)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __repr__(self) -> str:
+        """Show how full it is."""
+        return f"<DecisionCache [{len(self._held)} of {self._held.maxsize if self._enabled else 0}]>"

@@ -1,0 +1,129 @@
+"""The `stock` transport: gRPC's public server with generic handlers and no serializers, so bytes reach our handlers as they came."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Final
+
+import grpc
+
+from sidecar.serving.transports.endpoints import SocketPath, check_port_is_free
+from sidecar.serving.transports.seam import Endpoints, Limits, NotYet, Refused, Surface, UnaryHandler
+from sidecar.serving.transports.workers import Workers
+
+FAILED: Final = "the call failed inside the sidecar; the failure is counted and logged there"
+POLL_S: Final = 0.002
+"""How often a waiting call looks whether it may go on."""
+
+
+class StockTransport:
+    """A `grpc.server` on a unix socket, a TCP port, or both."""
+
+    def __init__(self, surface: Surface, limits: Limits, endpoints: Endpoints) -> None:
+        """Make the server; nothing is bound yet."""
+        self._surface = surface
+        self._endpoints = endpoints
+        self._workers = Workers(limits.threads, most=max(limits.threads, limits.max_concurrent))
+        self._socket = None if endpoints.socket is None else SocketPath(endpoints.socket, endpoints.socket_mode)
+        self._stopping = threading.Event()
+        self.tcp_port: int | None = None
+        self._server = grpc.server(
+            self._workers,
+            handlers=[_Unary(surface, self._wait)],
+            options=limits.channel_arguments(),
+            maximum_concurrent_rpcs=limits.max_concurrent,
+        )
+        for attach in surface.attach:
+            attach(self._server)
+
+    def bind(self, *, takeover: bool) -> None:
+        """Claim the endpoints; see `Transport.bind`."""
+        if self._endpoints.listen is not None:
+            if not takeover:
+                check_port_is_free(self._endpoints.listen)
+            self.tcp_port = self._add_port(str(self._endpoints.listen))
+        if self._socket is not None:
+            self._socket.lock.acquire({"pid": os.getpid()})
+            bound = self._socket.temporary()
+            before = os.umask(0o177)  # nobody else may connect between the binding and the chmod
+            try:
+                self._add_port(f"unix:{bound}")
+            finally:
+                os.umask(before)
+            self._socket.publish(bound)
+
+    def _add_port(self, address: str) -> int:
+        try:
+            return self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise OSError(f"cannot listen on {address}: {error}") from None
+
+    def start(self) -> None:
+        """Begin to accept calls."""
+        self._server.start()
+
+    def release(self) -> None:
+        """Give up the claim on the socket's path; see `Transport.release`."""
+        if self._socket is not None:
+            self._socket.lock.release()
+
+    def stop(self, grace_s: float) -> None:
+        """End; see `Transport.stop`."""
+        self._stopping.set()
+        self._server.stop(grace_s).wait()
+        if self._socket is not None:
+            self._socket.withdraw()
+        self._workers.shutdown()
+
+    def _wait(self, later: NotYet, context: grpc.ServicerContext) -> bytes:
+        """Wait in this thread while another one stands in; at once when none is left."""
+        with self._workers.waiting() as granted:
+            turns = int(later.wait_s / POLL_S) if granted else 0
+            for _ in range(turns):
+                if later.ready() or not context.is_active() or self._stopping.wait(POLL_S):
+                    break
+        return later.finish()
+
+    def __repr__(self) -> str:
+        """Show where it listens and what its workers do."""
+        return f"<StockTransport [{self._endpoints.socket} | port {self.tcp_port} | {self._workers!r}]>"
+
+
+class _Unary(grpc.GenericRpcHandler):
+    """Finds the handler of a method path; gRPC answers UNIMPLEMENTED where there is none."""
+
+    def __init__(self, surface: Surface, wait: Callable[[NotYet, grpc.ServicerContext], bytes]) -> None:
+        self._methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+            path: grpc.unary_unary_rpc_method_handler(_behavior(path, handler, surface, wait))
+            for path, handler in surface.unary.items()
+        }
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes] | None:
+        """Return what answers a method."""
+        return self._methods.get(handler_call_details.method)
+
+
+def _behavior(
+    path: str, handler: UnaryHandler, surface: Surface, wait: Callable[[NotYet, grpc.ServicerContext], bytes]
+) -> Callable[[bytes, grpc.ServicerContext], bytes]:
+    """Return a handler as gRPC calls it: what it raises becomes a status."""
+
+    def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
+        if context.time_remaining() == 0:  # it waited in the queue for longer than its caller does
+            context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed before the call could be answered")
+        try:
+            try:
+                return handler(request, context)
+            except NotYet as later:
+                return wait(later, context)
+        except Refused as refusal:
+            refused = refusal
+        except Exception as error:  # noqa: BLE001 - the seam: a broken handler costs one call, never the process
+            surface.failed(path, error)
+            refused = Refused(grpc.StatusCode.INTERNAL, FAILED)
+        context.set_trailing_metadata(refused.trailing)
+        return context.abort(refused.status, refused.message)
+
+    return answer
