@@ -9,7 +9,7 @@ import importlib
 import sys
 from pathlib import Path
 
-GENERATORS: tuple[str, ...] = ()
+GENERATORS: tuple[str, ...] = ("entitlements.policy.reasons_page",)
 
 ROOT = Path(__file__).resolve().parent.parent
 
