@@ -179,6 +179,8 @@ class FetchProblem(Enum):
     UNAVAILABLE = "unavailable"
     TRIMMED = "trimmed"
     """What was asked for is no longer kept."""
+    UNSUITABLE = "unsuitable"
+    """There is one, but it would take us back or not out of a fork."""
     REFUSED = "refused"
     UNKNOWN_KEY = "unknown_key"
 

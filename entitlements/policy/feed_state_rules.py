@@ -21,6 +21,7 @@ class Rule(Enum):
     STARTED_BELOW_FLOOR = ("start", "the store is below the floor", "do not build on it; open the link")
 
     LINK_SUBSCRIBED = ("subscribed", "always, also after a silent reconnect", "new generation; catch up")
+    LINK_LATE = ("subscribed", "the link was dropped meanwhile", "nothing")
     LINK_LOST = ("disconnected", "always", "open again after a jittered pause; ask the control plane meanwhile")
     LINK_SILENT = ("tick", "no new heartbeat on the bus for 3 s", "drop the link; as above")
 
