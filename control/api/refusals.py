@@ -11,12 +11,14 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from control.api.problems import (
+    CONFLICT,
     INTERNAL,
     INVALID,
     KINDS,
     MALFORMED,
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
+    STALE_REVISION,
     FieldProblem,
     ProblemError,
     field_problem,
@@ -24,6 +26,7 @@ from control.api.problems import (
     problem_response,
     request_id_of,
 )
+from control.domain.errors import Conflict, ControlError, Invalid, NotFound, Problem, StaleRevision
 
 _PLACES: Final = frozenset({"body", "query", "path", "header"})
 _SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
@@ -91,16 +94,51 @@ def _translate(path: str, error: Mapping[str, Any]) -> FieldProblem:
     return field_problem(path, problem, remedy or "Correct it; /openapi.json describes the field.")
 
 
+def control_problem(error: ControlError, prefix: str = "") -> ProblemError:
+    """Return what the domain refused as a problem; `prefix` is where its input stood in the request's body."""
+    if isinstance(error, Invalid):
+        return invalid_fields([_domain_field(each, prefix) for each in error.problems])
+    if isinstance(error, Conflict):
+        return ProblemError(
+            CONFLICT, f"{_sentence(str(error.problem.problem))}", [_domain_field(error.problem, prefix)]
+        )
+    if isinstance(error, NotFound):
+        remedy = f"Name an existing {error.kind}, or create it first."
+        return ProblemError(
+            NOT_FOUND, f"There is no {error.kind} {error.key!r}.", [field_problem(error.kind, "does not exist", remedy)]
+        )
+    if isinstance(error, StaleRevision):
+        remedy = "Read it again, repeat your change on what you find, and send its ETag."
+        stale = field_problem("If-Match", f"names revision {error.expected}", remedy)
+        return ProblemError(STALE_REVISION, _sentence(str(error)), [stale])
+    return ProblemError(CONFLICT, _sentence(str(error)))
+
+
+def _domain_field(each: Problem, prefix: str) -> FieldProblem:
+    path = ".".join(part for part in (prefix, each.path) if part) or "body"
+    return field_problem(path, each.problem, _sentence(each.remedy))
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
+
+
 def install_refusals(app: FastAPI) -> None:
     """Let every error of an application leave as problem+json."""
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(ControlError, _control)
 
 
 def _not_valid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101  as registered above
     translated = invalid_fields(field_problems(error.errors()))
     return problem_response(request_id_of(request), INVALID, str(translated.detail), translated.errors)
+
+
+def _control(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ControlError)  # noqa: S101  as registered above
+    return _http(request, control_problem(error))
 
 
 def _http(request: Request, error: Exception) -> JSONResponse:

@@ -88,3 +88,62 @@ class At(Body):
     """When an action takes effect."""
 
     at: Instant | None = Field(default=None, description="Now, when not given.")
+
+
+class ChangePlan(Body):
+    """Move to another plan version; add-ons stay."""
+
+    plan: PlanVersionRef
+    at: Instant | None = Field(default=None, description="When; now, when not given.")
+    quantity: Quantity | None = Field(default=None, description="How many; as before, when not given.")
+
+
+class Cancel(Body):
+    """End a subscription. It stays active until the date."""
+
+    at: Instant | None = Field(default=None, description="When; now, when not given.")
+
+
+class ConvertTrial(Body):
+    """Let a trial become a paying subscription."""
+
+    at: Instant | None = Field(default=None, description="When; at the trial's end, when not given.")
+
+
+class ExtendTrial(Body):
+    """Move a trial's end."""
+
+    until: Instant
+
+
+class PastDue(Body):
+    """A payment failed: access in grace, until it ends."""
+
+    grace_until: Instant
+    at: Instant | None = Field(default=None, description="When; now, when not given.")
+
+
+class Renew(Body):
+    """Make a subscription active again, or for another term."""
+
+    until: Instant | None = Field(default=None, description="End of the term; open, when not given.")
+    at: Instant | None = Field(default=None, description="When; now, when not given.")
+
+
+class Suspend(Body):
+    """Restrict one subscription without losing its plan."""
+
+    cause: Literal["non_payment", "abuse", "security", "compliance", "export", "legal_hold", "other"]
+    access: Literal["none", "read_only", "grace"] = "none"
+    from_: From = None
+    until: Until = None
+    reason: Reason | None = None
+
+
+class AddAddon(Body):
+    """Add an add-on to a subscription."""
+
+    ref: PlanVersionRef
+    quantity: Quantity = 1
+    from_: From = None
+    until: Until = None
