@@ -42,6 +42,11 @@ class FieldError(Exception):
         self.remedy = remedy
         self.reason = reason
 
+    @property
+    def status_number(self) -> int:
+        """Return the number of the gRPC status: RESOURCE_EXHAUSTED (8) for what is too large, else INVALID_ARGUMENT (3)."""
+        return 8 if self.reason is FieldReason.MESSAGE_TOO_LARGE else 3
+
     def within(self, path: str) -> FieldError:
         """Return the same error with its field seen from an outer message, such as ``items[3]``."""
         return FieldError(f"{path}.{self.field}" if self.field else path, self.problem, self.remedy, self.reason)

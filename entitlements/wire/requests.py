@@ -1,0 +1,212 @@
+"""Requests from bytes: parsed inside the handler, so that garbage is a caller's bug with a name and not an unknown error.
+
+Every failure is a FieldError that names field, problem and remedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Final, NamedTuple, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from entitlements.policy.freshness import CallerFallback
+from entitlements.policy.ids import MAX_ID_BYTES, CustomerId, FeatureKey, Millis, ProductId
+from entitlements.policy.model import Attribute, ExplainLevel, Query
+from entitlements.v1 import check_service_pb2
+from entitlements.wire.errors import FieldError, FieldReason
+from entitlements.wire.page_token import feature_of, token_after
+from entitlements.wire.request_fields import (
+    as_of_of,
+    attributes_of,
+    explain_of,
+    fallback_of,
+    invalid,
+    min_version_of,
+    optional_id,
+    required_id,
+    too_long,
+    value_in,
+)
+
+MAX_CHECK_BYTES: Final = 64 * 1024
+MAX_BATCH_BYTES: Final = 1024 * 1024
+MAX_ITEMS: Final = 500
+DEFAULT_PAGE_SIZE: Final = 100
+_Wire = TypeVar("_Wire", bound=Message)
+
+
+class CheckCall(NamedTuple):
+    """One valid Check: the question, the other instant asked about, the version to wait for, the caller's own fallback."""
+
+    query: Query
+    as_of_ms: Millis | None
+    min_version: tuple[int, int] | None
+    fallback: CallerFallback | None
+
+
+class ListCall(NamedTuple):
+    """One valid ListEntitlements; ``after`` is the feature key after which this page begins."""
+
+    customer_id: CustomerId
+    product: ProductId
+    subject_id: str
+    resource_id: str
+    attributes: Mapping[str, Attribute]
+    explain: ExplainLevel
+    feature_prefix: str
+    allowed_only: bool
+    page_size: int
+    after: str
+    as_of_ms: Millis | None
+    min_version: tuple[int, int] | None
+
+    def query(self, feature: str) -> Query:
+        """Return the question about one feature of the list."""
+        return Query(
+            self.customer_id,
+            FeatureKey(feature),
+            self.product,
+            self.subject_id,
+            self.resource_id,
+            None,
+            self.attributes,
+            self.explain,
+        )
+
+    def token_after(self, feature: str) -> str:
+        """Return the token of the page that begins after a feature."""
+        return token_after(feature, _binding(self.customer_id, self.product, self.feature_prefix, self.allowed_only))
+
+
+def decode_check(
+    raw: bytes | check_service_pb2.CheckRequest,
+    default_product: ProductId,
+    now_ms: int,
+    served: Collection[str] | None = None,
+) -> CheckCall:
+    """Return a valid Check or raise FieldError; ``served`` are the products of this sidecar, None for any."""
+    if isinstance(raw, bytes):
+        message = _parsed(raw, check_service_pb2.CheckRequest.FromString, MAX_CHECK_BYTES)
+    else:
+        message = raw
+    quantity = message.quantity
+    if quantity not in (0, 1):
+        raise _bad_quantity(quantity)
+    customer_id = required_id(message.customer_id, "customer_id")
+    feature = required_id(message.feature, "feature")
+    query = Query(
+        CustomerId(customer_id),
+        FeatureKey(feature),
+        _product(message.product, default_product, served),
+        optional_id(message.subject_id, "subject_id"),
+        optional_id(message.resource_id, "resource_id"),
+        value_in(message.requested_value, "requested_value") if message.HasField("requested_value") else None,
+        attributes_of(message.attributes),
+        explain_of(message.explain),
+    )
+    return CheckCall(
+        query,
+        as_of_of(message.as_of, now_ms) if message.HasField("as_of") else None,
+        min_version_of(message.min_version),
+        fallback_of(message.fallback) if message.HasField("fallback") else None,
+    )
+
+
+def decode_batch(
+    raw: bytes, default_product: ProductId, now_ms: int, served: Collection[str] | None = None
+) -> list[CheckCall | FieldError]:
+    """Return the items of a batch in order, each a valid Check or its own FieldError; FieldError when the batch itself is bad."""
+    message = _parsed(raw, check_service_pb2.BatchCheckRequest.FromString, MAX_BATCH_BYTES)
+    if not message.items:
+        raise FieldError("items", "is empty", f"ask 1-{MAX_ITEMS} questions", FieldReason.FIELD_REQUIRED)
+    if len(message.items) > MAX_ITEMS:
+        raise FieldError(
+            "items",
+            f"has {len(message.items)} questions",
+            f"ask at most {MAX_ITEMS} in one batch",
+            FieldReason.TOO_MANY_ITEMS,
+        )
+    may_be_large = len(raw) > MAX_CHECK_BYTES
+    calls: list[CheckCall | FieldError] = []
+    for index, item in enumerate(message.items):
+        try:
+            if may_be_large and item.ByteSize() > MAX_CHECK_BYTES:
+                raise _too_large(MAX_CHECK_BYTES)
+            calls.append(decode_check(item, default_product, now_ms, served))
+        except FieldError as error:
+            calls.append(error.within(f"items[{index}]"))
+    return calls
+
+
+def decode_list(raw: bytes, default_product: ProductId, now_ms: int, served: Collection[str] | None = None) -> ListCall:
+    """Return a valid ListEntitlements or raise FieldError."""
+    message = _parsed(raw, check_service_pb2.ListEntitlementsRequest.FromString, MAX_CHECK_BYTES)
+    if not 0 <= message.page_size <= MAX_ITEMS:
+        raise invalid("page_size", f"is {message.page_size}", f"send 1-{MAX_ITEMS}, or 0 for {DEFAULT_PAGE_SIZE}")
+    customer_id = CustomerId(required_id(message.customer_id, "customer_id"))
+    product = _product(message.product, default_product, served)
+    prefix = message.feature_prefix
+    if len(prefix.encode()) > MAX_ID_BYTES:
+        raise too_long("feature_prefix", MAX_ID_BYTES)
+    return ListCall(
+        customer_id=customer_id,
+        product=product,
+        subject_id=optional_id(message.subject_id, "subject_id"),
+        resource_id=optional_id(message.resource_id, "resource_id"),
+        attributes=attributes_of(message.attributes),
+        explain=explain_of(message.explain),
+        feature_prefix=prefix,
+        allowed_only=message.allowed_only,
+        page_size=message.page_size or DEFAULT_PAGE_SIZE,
+        after=feature_of(message.page_token, _binding(customer_id, product, prefix, message.allowed_only)),
+        as_of_ms=as_of_of(message.as_of, now_ms) if message.HasField("as_of") else None,
+        min_version=min_version_of(message.min_version),
+    )
+
+
+def _parsed(raw: bytes, parse: Callable[[bytes], _Wire], limit: int) -> _Wire:
+    if len(raw) > limit:
+        raise _too_large(limit)
+    try:
+        return parse(raw)
+    except DecodeError:
+        raise FieldError(
+            "",
+            "is not a message of this method",
+            "send a serialized protobuf message of package entitlements.v1, texts in UTF-8",
+            FieldReason.MALFORMED,
+        ) from None
+
+
+def _product(product: str, default: ProductId, served: Collection[str] | None) -> ProductId:
+    if not product:
+        return default
+    required_id(product, "product")
+    if served is not None and product not in served:
+        raise FieldError(
+            "product",
+            "is not served by this sidecar",
+            f"ask a sidecar that serves it, or one of: {', '.join(sorted(served))}",
+            FieldReason.PRODUCT_NOT_SERVED,
+        )
+    return ProductId(product)
+
+
+def _bad_quantity(quantity: int) -> FieldError:
+    if quantity < 0:
+        return invalid("quantity", "is negative", "send 1, or leave it out")
+    return FieldError(
+        "quantity",
+        f"is {quantity}, but switch and config features are not counted",
+        "send 1, or leave it out",
+        FieldReason.UNSUPPORTED,
+    )
+
+
+def _too_large(limit: int) -> FieldError:
+    return FieldError("", f"is larger than {limit} bytes", "send less, or split it", FieldReason.MESSAGE_TOO_LARGE)
+
+
+def _binding(customer_id: str, product: str, prefix: str, allowed_only: bool) -> tuple[str, ...]:  # noqa: FBT001
+    return customer_id, product, prefix, "allowed" if allowed_only else "all"

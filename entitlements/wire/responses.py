@@ -1,0 +1,137 @@
+"""Answers to bytes, in two parts: the body of a decision, which may be kept, and the tail, which is made anew each time.
+
+Protobuf merges concatenated messages, so body + tail is one CheckResponse; batches and lists are assembled from answers that are already
+encoded, without parsing them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+from entitlements.policy.model import Decision, Explanation
+from entitlements.v1 import check_service_pb2, decision_pb2
+from entitlements.wire.errors import FieldError
+from entitlements.wire.literals import number_of, value_into
+from entitlements.wire.varint import field, varint
+
+_STATE: Final = b"\x08"
+_EPOCH: Final = b"\x10"
+_SEQ: Final = b"\x18"
+_AGE: Final = b"\x20"
+_FRESHNESS: Final = b"\x42"
+_VALID_UNTIL: Final = b"\x4a"
+_VERSION_BEHIND: Final = b"\x52\x01\x07"
+_DECISION_ID: Final = b"\x6a"
+_SECONDS: Final = b"\x08"
+_NANOS: Final = b"\x10"
+_FIRST: Final = b"\x0a"
+"""Tag of a length-delimited field number 1: items of a batch, decision of an item, entries of a list."""
+_SECOND: Final = b"\x12"
+
+
+def encode_decision(decision: Decision, served_from: int, as_of_ms: int | None = None) -> bytes:
+    """Return the body of an answer: everything but freshness, valid_until and decision_id. ``served_from`` is a ServedFrom."""
+    message = check_service_pb2.CheckResponse(
+        allowed=decision.allowed,
+        code=number_of(decision.code),
+        access_level=number_of(decision.access_level),
+        source=number_of(decision.source),
+        served_from=served_from,  # type: ignore[arg-type]
+        feature=decision.feature,
+        obligations=decision.obligations,  # type: ignore[arg-type]
+    )
+    if decision.value is not None:
+        value_into(message.value, decision.value)
+    if decision.remedy is not None:
+        message.remedy.action = number_of(decision.remedy.action)
+        message.remedy.plan_ids.extend(decision.remedy.plan_ids)
+        message.remedy.contact = decision.remedy.contact
+    if decision.retry_after_ms is not None:
+        message.retry_after.seconds, rest = divmod(decision.retry_after_ms, 1000)
+        message.retry_after.nanos = rest * 1_000_000
+        message.retry_after.SetInParent()
+    if decision.underlying_code is not None:
+        message.underlying_code = number_of(decision.underlying_code)
+    if as_of_ms is not None:
+        message.as_of.seconds, rest = divmod(as_of_ms, 1000)
+        message.as_of.nanos = rest * 1_000_000
+        message.as_of.SetInParent()
+    if decision.explanation is not None:
+        _explanation_into(message.explain, decision.explanation)
+    return message.SerializeToString()
+
+
+def encode_tail(
+    state: int,
+    epoch: int,
+    seq: int,
+    age_ms: int,
+    valid_until_ms: int | None,
+    decision_id: str,
+    *,
+    version_behind: bool = False,
+) -> bytes:
+    """Return freshness, valid_until and decision_id, to be appended to a body.
+
+    ``state`` is a FreshnessState, 0 when no policy was involved; a negative age counts as 0. ``version_behind`` adds that obligation.
+    """
+    freshness = _position(state, epoch, seq) if age_ms <= 0 else _position(state, epoch, seq) + _AGE + varint(age_ms)
+    tail = field(_FRESHNESS, freshness)
+    if valid_until_ms is not None:
+        seconds, millis = divmod(valid_until_ms, 1000)
+        instant = _seconds(seconds) + _NANOS + varint(millis * 1_000_000) if millis else _seconds(seconds)
+        tail += field(_VALID_UNTIL, instant)
+    if version_behind:
+        tail += _VERSION_BEHIND
+    return tail + field(_DECISION_ID, decision_id.encode()) if decision_id else tail
+
+
+@lru_cache(maxsize=64)
+def _position(state: int, epoch: int, seq: int) -> bytes:
+    return b"".join(tag + varint(number) for tag, number in ((_STATE, state), (_EPOCH, epoch), (_SEQ, seq)) if number)
+
+
+@lru_cache(maxsize=256)
+def _seconds(seconds: int) -> bytes:
+    return _SECONDS + varint(seconds & 0xFFFF_FFFF_FFFF_FFFF) if seconds else b""
+
+
+def encode_batch(answers: Iterable[bytes | FieldError]) -> bytes:
+    """Return a BatchCheckResponse of encoded CheckResponses and of errors, in order."""
+    return b"".join(
+        field(_FIRST, field(_FIRST, answer) if isinstance(answer, bytes) else field(_SECOND, _item_error(answer)))
+        for answer in answers
+    )
+
+
+def encode_list(answers: Iterable[bytes], next_page_token: str = "") -> bytes:
+    """Return a ListEntitlementsResponse of encoded CheckResponses."""
+    entries = b"".join(field(_FIRST, answer) for answer in answers)
+    return entries + field(_SECOND, next_page_token.encode()) if next_page_token else entries
+
+
+def _item_error(error: FieldError) -> bytes:
+    return check_service_pb2.ItemError(
+        status=error.status_number, reason=error.reason.value, field=error.field, message=str(error)
+    ).SerializeToString()
+
+
+def _explanation_into(message: decision_pb2.Explain, explanation: Explanation) -> None:
+    message.SetInParent()
+    message.user_message = explanation.user_message
+    message.engineer_message = explanation.engineer_message
+    message.rules.extend(explanation.rules)
+    message.failed_conditions.extend(explanation.failed_conditions)
+    message.suspension_cause = explanation.suspension_cause
+    for source in explanation.considered:
+        part = message.considered.add(
+            source=number_of(source.source),
+            id=source.id,
+            subscription_id=source.subscription_id,
+            counted=source.counted,
+            note=source.note,
+        )
+        if source.value is not None:
+            value_into(part.value, source.value)
