@@ -12,12 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 import lmdb
 
 from entitlements.policy.digest import CHECKSUM_BYTES, record_checksum
-from entitlements.store.errors import CorruptRecord, CorruptStore
+from entitlements.store.errors import CorruptRecord, CorruptStore, StoreError
 from entitlements.store.layout import (
     DATA_FILE,
     MAX_READERS,
@@ -28,6 +28,9 @@ from entitlements.store.layout import (
     environment_path,
     unpack_state,
 )
+
+_PATIENCE: Final = 4000
+"""Half milliseconds to wait for open views before the map is adopted; a view lasts one decision."""
 
 
 class Opened(NamedTuple):
@@ -219,6 +222,7 @@ class StoreReader:
         try:
             environment = lmdb.open(
                 str(self._path),
+                map_size=0,  # as large as the writer's
                 readonly=True,
                 create=False,
                 max_dbs=2,
@@ -241,8 +245,14 @@ class StoreReader:
         with self._lock:
             self._resizing = True
             try:
-                while self._active:
-                    time.sleep(0.0001)
+                for _ in range(_PATIENCE):
+                    if not self._active:
+                        break
+                    time.sleep(0.0005)
+                else:
+                    raise StoreError(
+                        "the map has grown, but a view of this process has been open for more than two seconds"
+                    )
                 opened.environment.set_mapsize(0)
             finally:
                 self._resizing = False

@@ -60,7 +60,7 @@ def verify_digest(directory: Path) -> RehashResult:
         raise NothingStored(f"{path} holds no store")
     try:
         environment = lmdb.open(
-            str(path), readonly=True, create=False, max_dbs=2, max_readers=MAX_READERS, readahead=True
+            str(path), map_size=0, readonly=True, create=False, max_dbs=2, max_readers=MAX_READERS, readahead=True
         )
     except lmdb.Error as error:
         raise CorruptStore(f"{path} cannot be opened: {error}") from error
