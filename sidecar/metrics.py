@@ -69,10 +69,9 @@ VERSION_WAITS: Final = Metric(
     "Calls with min_version that found the store behind, by result: reached or behind.",
     ("result",),
 )
+TALLIED: Final = (CHECK_DURATION, CHECKS, DECISION_CACHE)
+"""Counted by the tally of the serving process itself, which is cheaper than a collector of the client library."""
 SERVING: Final = (
-    CHECK_DURATION,
-    CHECKS,
-    DECISION_CACHE,
     POLICY_AGE,
     FEED_POSITION,
     REFUSALS,
@@ -116,7 +115,7 @@ def pages() -> dict[str, str]:
         "`main`. Beside these, both export the usual `process_*` and `python_gc_*` figures. This page is made from the declarations in\n"
         "`sidecar/metrics.py`.\n\n"
         "## The process that answers\n\n"
-        + reference_table(SERVING)
+        + reference_table((*TALLIED, *SERVING))
         + "\n## The main process\n\n"
         + reference_table(MAIN)
     )

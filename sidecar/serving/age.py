@@ -15,17 +15,22 @@ FOREVER_MS: Final = 1 << 53
 """The age of a policy of which nobody knows when it was issued."""
 
 
-def age_ms(state: StoreState, now_ms: int, mono_ms: int, boot_id: str) -> int:
-    """Return the policy's age in milliseconds, never negative.
+def born_mono_ms(state: StoreState, boot_id: str) -> int | None:
+    """Return the monotonic reading at which the policy was new: when its heartbeat came, less the delay that the receiver saw.
 
-    Within one boot: time passed since the heartbeat came, plus its delay on the way as the receiver's wall clock saw it (a fast
-    local clock makes it older, which is the safe side). After a reboot, or before the first heartbeat, only the wall clock is left.
+    A fast local clock makes it older, which is the safe side. None after a reboot and before the first heartbeat.
     """
-    if state.issued_at_ms <= 0:
-        return FOREVER_MS
-    if boot_id and state.boot_id == boot_id and state.wall_rx_ms and mono_ms >= state.mono_rx_ms:
-        return mono_ms - state.mono_rx_ms + max(0, state.wall_rx_ms - state.issued_at_ms)
-    return max(0, now_ms - state.issued_at_ms)
+    if boot_id and state.boot_id == boot_id and state.wall_rx_ms and state.issued_at_ms > 0:
+        return state.mono_rx_ms - max(0, state.wall_rx_ms - state.issued_at_ms)
+    return None
+
+
+def age_ms(state: StoreState, now_ms: int, mono_ms: int, boot_id: str) -> int:
+    """Return the policy's age in milliseconds, never negative; where the monotonic clock cannot tell, the wall clock does."""
+    born = born_mono_ms(state, boot_id)
+    if born is not None:
+        return max(0, mono_ms - born)
+    return FOREVER_MS if state.issued_at_ms <= 0 else max(0, now_ms - state.issued_at_ms)
 
 
 def proven_instant_ms(state: StoreState, mono_ms: int, boot_id: str) -> int:

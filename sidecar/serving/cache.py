@@ -8,31 +8,35 @@ instant, answers of a fallback, answers given while too stale or while waiting f
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from cachetools import LRUCache
 
 from entitlements.policy.ids import Epoch, Seq
 from entitlements.store.layout import StoreState
 from sidecar.serving.records import Reads
+from sidecar.serving.shelf import Shelf
+from sidecar.serving.tally import Count
 
 
 @dataclass(slots=True)
 class Answer:
-    """One remembered answer. `state` is the last state of the store under which it was found true; it is replaced when found true again."""
+    """One remembered answer.
+
+    `basis` is the last state of the store under which it was found true, with the monotonic reading at which that policy was
+    born (None when only the wall clock can tell its age). It is replaced, both at once, when the answer is found true again.
+    """
 
     body: bytes
-    shelf: Any
-    state: StoreState
+    shelf: Shelf
+    basis: tuple[StoreState, int | None]
     live: bool
     reads: Reads
     valid_until_ms: int
     fresh_for_ms: int
     too_stale_from_ms: int
     min_version: tuple[Epoch, Seq] | None
-    count: Callable[[], None]
+    count: Count
 
 
 class DecisionCache:

@@ -76,6 +76,10 @@ class StoreRecords:
         """Return a customer or None."""
         return self._record(customer_record_key(customer_id), Customer)
 
+    def keys(self, prefix: str, after: str, limit: int) -> list[str]:
+        """Return record keys in byte order; see `StoreView.keys`."""
+        return self._view.keys(prefix, after, limit)
+
     def _record(self, key: str, kind: type[R]) -> R | None:
         if key in self._seen:
             record = self._seen[key]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from entitlements.policy.freshness import StaticFallback
 from entitlements.policy.ids import ProductId
+from entitlements.store.layout import STATE_KEY, StoreState, feed_directory_name
 from entitlements.store.reader import StoreReader
+from sidecar.serving.fallbacks import Fallbacks
 from sidecar.serving.records import DecodedRecords
 
 
@@ -20,3 +23,37 @@ class Shelf:
     decoded: DecodedRecords
     fallbacks: Mapping[str, StaticFallback] = field(default_factory=dict)
     corrupt: int = 0
+    seen: StoreState | None = None
+    """The last state that was looked at: what it proves about the clock is already taken into account."""
+
+    def glance(self) -> StoreState | None:
+        """Return the state of the store by the shortest way; None when there is none, or none that can be read so easily."""
+        reader = self.reader
+        try:
+            begun = reader.begin()
+            if begun is None:
+                return None
+            transaction, _, meta = begun
+            try:
+                raw = transaction.get(STATE_KEY, db=meta)
+            finally:
+                transaction.abort()
+                reader.ended()
+            return None if raw is None else reader.state_of(raw)
+        except Exception:  # noqa: BLE001 - whatever it is, the long way meets it again, counts it and falls back
+            return None
+
+
+def open_shelves(
+    products: Iterable[ProductId], store_dir: Path, record_cache: int, fallbacks: Fallbacks
+) -> dict[ProductId, Shelf]:
+    """Return a shelf for each product; a store is opened when it is first looked at, and may appear later."""
+    return {
+        product: Shelf(
+            product,
+            StoreReader(store_dir / feed_directory_name(product)),
+            DecodedRecords(record_cache),
+            fallbacks.get(product, {}),
+        )
+        for product in products
+    }

@@ -80,14 +80,14 @@ class Sitting:
     ) -> Outcome:
         """Answer one question; `behind` says that the version the caller asked for was not reached. Never raises."""
         if self.state is None:
-            return self._fall_back(query, Code.POLICY_NOT_READY, caller)
+            return fall_back(self.shelf, query, Code.POLICY_NOT_READY, caller)
         instant = self._moment.now_ms if as_of_ms is None else as_of_ms
         try:
             decision = decide(query, self.records, Millis(instant))
             feature = self.records.feature(query.feature)
         except Exception as error:  # noqa: BLE001 - whatever breaks inside, the caller gets an answer that says so (semantics F4)
             self._failed(self.shelf, error)
-            return self._fall_back(query, Code.INTERNAL, caller)
+            return fall_back(self.shelf, query, Code.INTERNAL, caller)
         ladder = DEFAULT_LADDER if feature is None else feature.ladder
         freshness = state_of(ladder, self.age_ms)
         if freshness is FreshnessState.TOO_STALE:
@@ -103,8 +103,10 @@ class Sitting:
         served_from = ServedFrom.LIVE if self.live else ServedFrom.LAST_KNOWN_GOOD
         return Outcome(decision, served_from, freshness, valid_until, ladder)
 
-    def _fall_back(self, query: Query, cause: Code, caller: CallerFallback | None) -> Outcome:
-        static = self.shelf.fallbacks.get(query.feature)
-        explain = query.explain is not ExplainLevel.NONE
-        decision, served_from = fallback_decision(query.feature, cause, static, caller, explain=explain)
-        return Outcome(decision, served_from, None, None, DEFAULT_LADDER)
+
+def fall_back(shelf: Shelf, query: Query, cause: Code, caller: CallerFallback | None) -> Outcome:
+    """Answer without records: the product's static fallback, else the caller's, else deny (semantics F4)."""
+    explain = query.explain is not ExplainLevel.NONE
+    static = shelf.fallbacks.get(query.feature)
+    decision, served_from = fallback_decision(query.feature, cause, static, caller, explain=explain)
+    return Outcome(decision, served_from, None, None, DEFAULT_LADDER)

@@ -1,13 +1,21 @@
-"""What the serving process counts, bound once at start: on the path of an answer there is one call per figure and no look-up by label."""
+"""What the serving process counts: plain numbers behind one lock, shown to Prometheus when it asks.
+
+A client library's counter costs 0.3 us and its histogram 0.6 us each time; an answer from the decision cache needs two of the one and one of the
+other, a quarter of all it may cost. Here one lock and four additions do. Figures off that path are ordinary counters.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+import threading
+from bisect import bisect_left
+from collections.abc import Iterator
+from typing import Any, Final
+
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
 from entitlements.policy.freshness import ServedFrom
 from entitlements.policy.reasons import Code
-from entitlements.runtime.metrics import Meters
+from entitlements.runtime.metrics import LATENCY_BUCKETS_S, Meters, Metric
 from sidecar import metrics
 
 CHECK: Final = "Check"
@@ -16,33 +24,74 @@ LIST: Final = "ListEntitlements"
 METHODS: Final = (CHECK, BATCH, LIST)
 
 
+class Durations:
+    """How long calls of one method took: a histogram."""
+
+    __slots__ = ("counts", "total_s")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(LATENCY_BUCKETS_S) + 1)
+        self.total_s = 0.0
+
+    def add(self, seconds: float) -> None:
+        """Count one call; the caller holds the tally's lock."""
+        self.counts[bisect_left(LATENCY_BUCKETS_S, seconds)] += 1
+        self.total_s += seconds
+
+
+class Count:
+    """How many decisions carried one code from one tier."""
+
+    __slots__ = ("number",)
+
+    def __init__(self) -> None:
+        self.number = 0
+
+
 class Tally:
-    """The counters of one serving process."""
+    """The counters of one serving process; a collector of its registry."""
 
     def __init__(self, meters: Meters) -> None:
-        """Bind every child whose labels are known."""
+        """Bind what is known, and join the registry."""
+        self._gate = threading.Lock()
+        self._answers: dict[tuple[Code, ServedFrom], Count] = {}
+        self._took = {method: Durations() for method in METHODS}
+        self._check_took = self._took[CHECK]
+        self._hits = self._revalidated = self._misses = 0
         self._meters = meters
-        self._answers: dict[tuple[Code, ServedFrom], Callable[[], None]] = {}
-        duration = {method: meters.histogram(metrics.CHECK_DURATION, method) for method in METHODS}
-        self.check_took = duration[CHECK].observe
-        self.batch_took = duration[BATCH].observe
-        self.list_took = duration[LIST].observe
-        looked_up = {
-            result: meters.counter(metrics.DECISION_CACHE, result) for result in ("hit", "revalidated", "miss")
-        }
-        self.hit = looked_up["hit"].inc
-        self.revalidated = looked_up["revalidated"].inc
-        self.missed = looked_up["miss"].inc
         self.waited_reached = meters.counter(metrics.VERSION_WAITS, "reached").inc
         self.waited_behind = meters.counter(metrics.VERSION_WAITS, "behind").inc
+        meters.registry.register(self)
 
-    def answers(self, code: Code, served_from: ServedFrom) -> Callable[[], None]:
-        """Return what counts one decision with this code from this tier."""
-        found = self._answers.get((code, served_from))
-        if found is None:
-            found = self._meters.counter(metrics.CHECKS, code.name, served_from.name).inc
-            self._answers[code, served_from] = found
-        return found
+    def answers(self, code: Code, served_from: ServedFrom) -> Count:
+        """Return what counts decisions with this code from this tier."""
+        with self._gate:
+            return self._answers.setdefault((code, served_from), Count())
+
+    def recalled(self, answer: Count, seconds: float, *, revalidated: bool) -> None:
+        """Count one check that was answered from the decision cache."""
+        with self._gate:
+            if revalidated:
+                self._revalidated += 1
+            else:
+                self._hits += 1
+            answer.number += 1
+            self._check_took.add(seconds)
+
+    def missed(self) -> None:
+        """Count one check that the decision cache could not answer."""
+        with self._gate:
+            self._misses += 1
+
+    def answered(self, answer: Count) -> None:
+        """Count one decision."""
+        with self._gate:
+            answer.number += 1
+
+    def took(self, method: str, seconds: float) -> None:
+        """Count the duration of one call."""
+        with self._gate:
+            self._took[method].add(seconds)
 
     def refused(self, method: str, reason: str) -> None:
         """Count a request that was refused for its caller's mistake."""
@@ -55,3 +104,34 @@ class Tally:
     def corrupt(self, product: str) -> None:
         """Count a record that did not match its checksum."""
         self._meters.counter(metrics.CORRUPT_RECORDS, product).inc()
+
+    def collect(self) -> Iterator[Any]:
+        """Return the families of this tally (prometheus-client's protocol for collectors)."""
+        with self._gate:
+            answers = {key: count.number for key, count in self._answers.items()}
+            looked_up = {"hit": self._hits, "revalidated": self._revalidated, "miss": self._misses}
+            took = {method: (list(one.counts), one.total_s) for method, one in self._took.items()}
+        checks = _counter(metrics.CHECKS)
+        for (code, served_from), number in answers.items():
+            checks.add_metric((code.name, served_from.name), number)
+        cache = _counter(metrics.DECISION_CACHE)
+        for result, number in looked_up.items():
+            cache.add_metric((result,), number)
+        durations = HistogramMetricFamily(
+            metrics.CHECK_DURATION.name, metrics.CHECK_DURATION.help, labels=metrics.CHECK_DURATION.labels
+        )
+        for method, (counts, total_s) in took.items():
+            durations.add_metric((method,), _cumulated(counts), total_s)
+        yield from (checks, cache, durations)
+
+
+def _counter(metric: Metric) -> CounterMetricFamily:
+    return CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
+
+
+def _cumulated(counts: list[int]) -> list[tuple[str, float]]:
+    buckets, below = [], 0
+    for bound, count in zip((*map(str, LATENCY_BUCKETS_S), "+Inf"), counts, strict=True):
+        below += count
+        buckets.append((bound, float(below)))
+    return buckets

@@ -1,0 +1,34 @@
+"""What breaks inside becomes a log line, but never one for each call: the first of a kind is told at once, the others are counted."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Final
+
+TOLD: Final = 100
+"""After the first, one in this many failures of the same kind is told."""
+
+
+class Report:
+    """Tells a log of failures on the path of answers."""
+
+    def __init__(self, log: Any) -> None:
+        """Write to this structlog logger."""
+        self._log = log
+        self._gate = threading.Lock()
+        self._seen: dict[tuple[str, type[BaseException]], int] = {}
+
+    def inside(self, product: str, error: Exception) -> None:
+        """Tell that a question was answered by a fallback because of this error."""
+        self._tell("answered by fallback", product, error)
+
+    def unanswered(self, method: str, error: BaseException) -> None:
+        """Tell that a call got INTERNAL because of this error."""
+        self._tell("call failed", method, error)
+
+    def _tell(self, event: str, where: str, error: BaseException) -> None:
+        with self._gate:
+            count = self._seen.get((where, type(error)), 0) + 1
+            self._seen[where, type(error)] = count
+        if count % TOLD == 1:
+            self._log.error(event, where=where, count=count, exc_info=error)

@@ -1,0 +1,69 @@
+"""What the serving process tells about itself: its metrics, and one JSON object for `/statusz` and for the main process."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+
+from entitlements.runtime.metrics import Meters
+from entitlements.store.errors import StoreError
+from entitlements.store.layout import StoreState
+from sidecar import metrics
+from sidecar.serving.age import age_ms
+from sidecar.serving.engine import Engine
+from sidecar.serving.shelf import Shelf
+from sidecar.serving.steady_clock import SteadyClock
+
+
+class Status:
+    """Reads what the engine would answer from at this moment."""
+
+    def __init__(self, engine: Engine, clock: SteadyClock, meters: Meters, boot_id: str) -> None:
+        """Observe an engine."""
+        self._engine = engine
+        self._clock = clock
+        self._meters = meters
+        self._boot_id = boot_id
+
+    def exposition(self) -> bytes:
+        """Return the metrics of this process; gauges are set at this moment."""
+        now, mono = self._clock.read()
+        meters = self._meters
+        meters.gauge(metrics.CLOCK_OFFSET).set(self._clock.offset_ms / 1000)
+        for product, shelf in self._engine.shelves.items():
+            state = _state(shelf)
+            age = math.nan if state is None else age_ms(state, now, mono, self._boot_id) / 1000
+            meters.gauge(metrics.POLICY_AGE, product).set(age)
+            meters.gauge(metrics.FEED_POSITION, product, "epoch").set(0 if state is None else state.epoch)
+            meters.gauge(metrics.FEED_POSITION, product, "seq").set(0 if state is None else state.seq)
+        return meters.exposition()
+
+    def as_json(self) -> bytes:
+        """Return pid, clock and, per product, position, age and what is wrong with the store."""
+        now, mono = self._clock.read()
+        products = {product: self._product(shelf, now, mono) for product, shelf in self._engine.shelves.items()}
+        return json.dumps({"pid": os.getpid(), "clock_offset_ms": self._clock.offset_ms, "products": products}).encode()
+
+    def _product(self, shelf: Shelf, now: int, mono: int) -> dict[str, object]:
+        state = _state(shelf)
+        told: dict[str, object] = {"corrupt": shelf.corrupt, "trouble": shelf.reader.trouble}
+        if state is None:
+            return {**told, "loaded": False}
+        age = age_ms(state, now, mono, self._boot_id)
+        return {
+            **told,
+            "loaded": state.complete,
+            "epoch": state.epoch,
+            "seq": state.seq,
+            "age_ms": age,
+            "forked": state.forked,
+        }
+
+
+def _state(shelf: Shelf) -> StoreState | None:
+    try:
+        with shelf.reader.view() as view:
+            return view.state()
+    except StoreError:
+        return None
