@@ -86,6 +86,7 @@ class PlanVersionBody(Body):
     """A published version of a plan or add-on; it never changes."""
 
     name: Name | None = None
+    rank: Annotated[StrictInt, Field(ge=0, le=2_147_483_647, description="The vendor's order of plans.")] = 0
     entitlements: dict[Id, GuardedValue] = Field(
         max_length=2000,
         examples=[{"exports": True, "projects": 50, "seats": "unlimited"}],
@@ -121,6 +122,3 @@ class ApplyReply(Reply):
     plan: str = Field(description="Names exactly these changes.")
     unchanged: int = Field(description="How many things were as the document says already.")
     versions: dict[str, str] = Field(description="Product to version token that contains the changes.")
-
-
-VersionNumber = Annotated[StrictInt, Field(ge=1, le=1_000_000_000)]

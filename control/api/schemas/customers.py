@@ -12,6 +12,7 @@ from control.api.schemas.values import Attributes, Body, Condition, From, Id, In
 PlanVersionRef = Annotated[
     StrictStr, Field(max_length=140, examples=["pro@3"], description="PLAN@VERSION of a plan or add-on.")
 ]
+Cause = Literal["non_payment", "abuse", "security", "compliance", "export", "legal_hold", "other"]
 Quantity = Annotated[StrictInt, Field(ge=1, le=1_000_000, description="How many.")]
 
 
@@ -36,6 +37,7 @@ class Span(Body):
     """One state of a subscription with its dates."""
 
     state: StateWord
+    cause: Cause | None = Field(default=None, description="Only of SUSPENDED.")
     from_: From = None
     until: Until = None
 
@@ -46,6 +48,7 @@ class SubscriptionBody(Body):
     product: Id
     items: list[Item] = Field(min_length=1, max_length=200)
     timeline: list[Span] = Field(min_length=1, max_length=200, description="In order, without overlaps.")
+    cancel_at: Instant | None = Field(default=None, description="Cuts the timeline there; see cancel and uncancel.")
 
 
 class OverrideBody(Body):
@@ -66,7 +69,7 @@ class SuspensionBody(Body):
     scope: Literal["customer", "subscription", "feature"]
     product: Id | None = Field(default=None, description="Needed for the scope feature.")
     target: Id | None = Field(default=None, description="Subscription id or feature key; none for the customer.")
-    cause: Literal["non_payment", "abuse", "security", "compliance", "export", "legal_hold", "other"]
+    cause: Cause
     access: Literal["none", "read_only", "grace"]
     from_: From = None
     until: Until = None
@@ -133,7 +136,7 @@ class Renew(Body):
 class Suspend(Body):
     """Restrict one subscription without losing its plan."""
 
-    cause: Literal["non_payment", "abuse", "security", "compliance", "export", "legal_hold", "other"]
+    cause: Cause
     access: Literal["none", "read_only", "grace"] = "none"
     from_: From = None
     until: Until = None
