@@ -121,10 +121,9 @@ def plan(
 ) -> tuple[Command, ...]:
     """Return what to do, in order; an empty tuple means that the log equals the database."""
     head = truth.head
-    lost = [claim for claim in proven if contradicts(head, claim.position, chain_at) and believable(claim, now_ms)]
-    if lost:
-        newest = max(lost, key=lambda claim: (claim.position.epoch, claim.position.seq))
-        return (ReEpoch(seen=newest.position.epoch, witness=newest.witness),)
+    lost = lost_history(head, chain_at, proven, now_ms)
+    if lost is not None:
+        return (lost,)
     if log is None or log.head.epoch < head.epoch:
         return refill(truth, seen=None)
     if contradicts(head, log.head, chain_at):
@@ -140,6 +139,15 @@ def plan(
     if log.head.seq < head.seq:
         return (Append(after=log.head.seq, through=head.seq),)
     return ()
+
+
+def lost_history(head: Position, chain_at: ChainAt, proven: Iterable[Claim], now_ms: Millis) -> ReEpoch | None:
+    """Return the command to begin a new epoch when a proven claim is no part of the database's history."""
+    lost = [claim for claim in proven if contradicts(head, claim.position, chain_at) and believable(claim, now_ms)]
+    if not lost:
+        return None
+    newest = max(lost, key=lambda claim: (claim.position.epoch, claim.position.seq))
+    return ReEpoch(seen=newest.position.epoch, witness=newest.witness)
 
 
 def refill(truth: Truth, seen: Seq | None) -> tuple[Command, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, cast
 
 from control.domain.catalogue import CatalogueFeature
 from control.domain.fields import INT_MAX, Fields, Findings
@@ -35,7 +35,7 @@ def read_value(findings: Findings, value: object, path: str, value_type: ValueTy
             problem = "is negative" if value < 0 else "is larger than 64 bits hold"
             findings.refuse(path, problem, _REMEDIES[value_type])
             return None
-        case ValueType.STRING if isinstance(value, str) and _is_text(value):
+        case ValueType.STRING if isinstance(value, str) and value != UNLIMITED.value and _is_text(value):
             return value
         case ValueType.LIST if isinstance(value, list | tuple) and len(value) <= _MAX_ELEMENTS:
             texts = [element for element in value if isinstance(element, str) and _is_text(element)]
@@ -110,6 +110,20 @@ def _attribute(value: object) -> Attribute | None:
         except ValueError:
             return None
     return None
+
+
+def restore_value(form: object) -> Value:
+    """Return the value of a stored form; no text value is the word `unlimited`, so the form alone tells its type."""
+    if form == UNLIMITED.value:
+        return UNLIMITED
+    return tuple(form) if isinstance(form, list) else cast("Value", form)
+
+
+def restore_attribute(form: object) -> Attribute:
+    """Return the attribute of a stored form."""
+    if isinstance(form, dict):
+        return parse_instant(form["timestamp"])
+    return tuple(form) if isinstance(form, list) else cast("Attribute", form)
 
 
 def render_value(value: Value) -> object:
