@@ -24,6 +24,7 @@ from entitlements.wire.feature_record import promotion_into, promotion_of
 from entitlements.wire.literals import (
     Misshapen,
     checked_id,
+    each,
     literal_into,
     literal_of,
     member_of,
@@ -72,18 +73,19 @@ def customer_message(customer: Customer) -> policy_pb2.CustomerRecord:
 
 def customer_of(message: policy_pb2.CustomerRecord) -> Customer:
     """Return the customer or raise Misshapen."""
-    attributes = {
-        checked_id(name, "attributes"): literal_of(literal, f"attributes[{name}]")
-        for name, literal in message.attributes.items()
-    }
     return Customer(
         id=CustomerId(checked_id(message.id, "id")),
         archived=message.archived,
-        attributes=attributes or EMPTY,
-        subscriptions=tuple(_subscription(part, index) for index, part in enumerate(message.subscriptions)),
-        overrides=tuple(_override(part, index) for index, part in enumerate(message.overrides)),
-        suspensions=tuple(_suspension(part, index) for index, part in enumerate(message.suspensions)),
-        promotions=tuple(promotion_of(part, f"promotions[{index}]") for index, part in enumerate(message.promotions)),
+        attributes={
+            checked_id(name, "attributes"): literal_of(literal, f"attributes[{name}]")
+            for name, literal in message.attributes.items()
+        }
+        if message.attributes
+        else EMPTY,
+        subscriptions=each(message.subscriptions, _subscription, "subscriptions"),
+        overrides=each(message.overrides, _override, "overrides"),
+        suspensions=each(message.suspensions, _suspension, "suspensions"),
+        promotions=each(message.promotions, promotion_of, "promotions"),
     )
 
 
@@ -94,70 +96,63 @@ def _subscription_into(message: policy_pb2.Subscription, subscription: Subscript
         window_into(message.spans.add(state=number_of(span.state), access=number_of(span.access)).window, span.window)
 
 
-def _subscription(message: policy_pb2.Subscription, index: int) -> Subscription:
-    field = f"subscriptions[{index}]"
-    return Subscription(
-        id=checked_id(message.id, f"{field}.id"),
-        items=tuple(_item(part, f"{field}.items") for part in message.items),
-        spans=_spans(message, f"{field}.spans"),
-    )
+def _subscription(message: policy_pb2.Subscription) -> Subscription:
+    spans = each(message.spans, _span, "spans")
+    _check_order(spans)
+    return Subscription(id=checked_id(message.id, "id"), items=each(message.items, _item, "items"), spans=spans)
 
 
-def _item(message: policy_pb2.SubscriptionItem, field: str) -> SubscriptionItem:
+def _item(message: policy_pb2.SubscriptionItem) -> SubscriptionItem:
     ref = message.ref
     plan, at, version = ref.rpartition("@")
     if not at or not version.isascii() or not version.isdigit() or version.startswith("0"):
-        raise Misshapen(f"{field}.ref", "must be PLAN@VERSION")
-    checked_id(plan, f"{field}.ref")
+        raise Misshapen("ref", "must be PLAN@VERSION")
+    checked_id(plan, "ref")
     if message.quantity < 1:
-        raise Misshapen(f"{field}.quantity", "must be at least 1")
-    return SubscriptionItem(PlanRef(ref), message.quantity, window_of(message.window, f"{field}.window"))
+        raise Misshapen("quantity", "must be at least 1")
+    return SubscriptionItem(PlanRef(ref), message.quantity, window_of(message.window, "window"))
 
 
-def _spans(message: policy_pb2.Subscription, field: str) -> tuple[Span, ...]:
-    spans: list[Span] = []
-    end: int | None = 0
-    for part in message.spans:
-        window = window_of(part.window, f"{field}.window")
-        if end is None or (window.from_ms or 0) < end:
-            raise Misshapen(field, "must be sorted and must not overlap")
-        end = window.until_ms
-        spans.append(
-            Span(
-                member_of(_STATES, part.state, f"{field}.state"),
-                member_of(_LEVELS, part.access, f"{field}.access"),
-                window,
-            )
-        )
-    return tuple(spans)
-
-
-def _override(message: policy_pb2.Override, index: int) -> Override:
-    field = f"overrides[{index}]"
-    return Override(
-        id=checked_id(message.id, f"{field}.id"),
-        feature=FeatureKey(checked_id(message.feature, f"{field}.feature")),
-        effect=member_of(_EFFECTS, message.effect, f"{field}.effect"),
-        value=value_of(message.value, f"{field}.value") if message.HasField("value") else None,
-        window=window_of(message.window, f"{field}.window"),
+def _span(message: policy_pb2.Span) -> Span:
+    return Span(
+        member_of(_STATES, message.state, "state"),
+        member_of(_LEVELS, message.access, "access"),
+        window_of(message.window, "window"),
     )
 
 
-def _suspension(message: policy_pb2.Suspension, index: int) -> Suspension:
-    field = f"suspensions[{index}]"
-    scope = member_of(_SCOPES, message.scope, f"{field}.scope")
+def _check_order(spans: tuple[Span, ...]) -> None:
+    end: int | None = 0
+    for index, span in enumerate(spans):
+        if end is None or (span.window.from_ms or 0) < end:
+            raise Misshapen(f"spans[{index}]", "is out of order or overlaps the one before")
+        end = span.window.until_ms
+
+
+def _override(message: policy_pb2.Override) -> Override:
+    return Override(
+        id=checked_id(message.id, "id"),
+        feature=FeatureKey(checked_id(message.feature, "feature")),
+        effect=member_of(_EFFECTS, message.effect, "effect"),
+        value=value_of(message.value, "value") if message.HasField("value") else None,
+        window=window_of(message.window, "window"),
+    )
+
+
+def _suspension(message: policy_pb2.Suspension) -> Suspension:
+    scope = member_of(_SCOPES, message.scope, "scope")
     if scope is SuspensionScope.CUSTOMER:
         if message.target:
-            raise Misshapen(f"{field}.target", "must be empty for the scope CUSTOMER")
+            raise Misshapen("target", "must be empty for the scope CUSTOMER")
     else:
-        checked_id(message.target, f"{field}.target")
+        checked_id(message.target, "target")
     if message.cause not in _CAUSES:
-        raise Misshapen(f"{field}.cause", f"is not one of {', '.join(SUSPENSION_CAUSES)}")
+        raise Misshapen("cause", f"is not one of {', '.join(SUSPENSION_CAUSES)}")
     return Suspension(
-        id=checked_id(message.id, f"{field}.id"),
+        id=checked_id(message.id, "id"),
         scope=scope,
-        access=member_of(_LEVELS, message.access, f"{field}.access"),
+        access=member_of(_LEVELS, message.access, "access"),
         cause=message.cause,
         target=message.target,
-        window=window_of(message.window, f"{field}.window"),
+        window=window_of(message.window, "window"),
     )

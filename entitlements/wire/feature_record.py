@@ -21,6 +21,7 @@ from entitlements.wire.condition_tree import condition_into, condition_of
 from entitlements.wire.literals import (
     Misshapen,
     checked_id,
+    each,
     member_of,
     members,
     number_of,
@@ -92,9 +93,7 @@ def feature_of(message: policy_pb2.FeatureRecord) -> Feature:
         requires=tuple(FeatureKey(checked_id(feature, "requires")) for feature in message.requires),
         retired_at_ms=Millis(message.retired_at_ms) if message.retired_at_ms else None,
         sold_in_plans=tuple(checked_id(plan, "sold_in_plans") for plan in message.sold_in_plans),
-        promotions=tuple(
-            promotion_of(promotion, f"promotions[{index}]") for index, promotion in enumerate(message.promotions)
-        ),
+        promotions=each(message.promotions, promotion_of, "promotions"),
         contact=message.contact,
     )
 
@@ -110,14 +109,14 @@ def promotion_into(message: policy_pb2.Promotion, promotion: Promotion) -> None:
         condition_into(message.condition, promotion.condition)
 
 
-def promotion_of(message: policy_pb2.Promotion, field: str) -> Promotion:
+def promotion_of(message: policy_pb2.Promotion) -> Promotion:
     """Return the promotion or raise Misshapen."""
     return Promotion(
-        id=checked_id(message.id, f"{field}.id"),
-        feature=FeatureKey(checked_id(message.feature, f"{field}.feature")),
-        value=value_of(message.value, f"{field}.value") if message.HasField("value") else None,
-        window=window_of(message.window, f"{field}.window"),
-        condition=condition_of(message.condition, f"{field}.condition") if message.HasField("condition") else None,
+        id=checked_id(message.id, "id"),
+        feature=FeatureKey(checked_id(message.feature, "feature")),
+        value=value_of(message.value, "value") if message.HasField("value") else None,
+        window=window_of(message.window, "window"),
+        condition=condition_of(message.condition, "condition") if message.HasField("condition") else None,
     )
 
 

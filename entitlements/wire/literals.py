@@ -5,7 +5,7 @@ Decoding is strict and raises Misshapen with the path of the field; the record c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
 from typing import Any, TypeVar
 
@@ -14,6 +14,8 @@ from entitlements.policy.model import ALWAYS, UNLIMITED, Attribute, Instant, Unl
 from entitlements.v1 import decision_pb2, policy_pb2
 
 Member = TypeVar("Member", bound=IntEnum)
+Part = TypeVar("Part")
+Shape = TypeVar("Shape")
 
 
 class Misshapen(Exception):  # noqa: N818 - always caught inside this package and completed with the record key
@@ -23,6 +25,17 @@ class Misshapen(Exception):  # noqa: N818 - always caught inside this package an
         super().__init__(f"{field} {problem}")
         self.field = field
         self.problem = problem
+
+
+def each(parts: Iterable[Part], read: Callable[[Part], Shape], field: str) -> tuple[Shape, ...]:
+    """Read every part of a list; when one is misshapen, its place becomes part of the path. Paths cost nothing as long as all is well."""
+    shapes: list[Shape] = []
+    try:
+        for part in parts:
+            shapes.append(read(part))  # noqa: PERF401 - the length tells which part failed
+    except Misshapen as error:
+        raise Misshapen(f"{field}[{len(shapes)}].{error.field}".rstrip("."), error.problem) from None
+    return tuple(shapes)
 
 
 def members(enumeration: type[Member]) -> dict[int, Member]:
