@@ -162,6 +162,21 @@ class StoreReader:
         """Return a view, to be entered with ``with``."""
         return StoreView(self)
 
+    def state(self) -> StoreState | None:
+        """Return position and pulse by the shortest way: a view for this one look-up. CorruptStore as in a view."""
+        begun = self.begin()
+        if begun is None:
+            return None
+        transaction, _, meta = begun
+        try:
+            raw = transaction.get(STATE_KEY, db=meta)
+        except lmdb.Error as error:
+            raise CorruptStore(f"the state cannot be read: {error}") from error
+        finally:
+            transaction.abort()
+            self.ended()
+        return None if raw is None else self.state_of(raw)
+
     def begin(self) -> tuple[lmdb.Transaction[bytes], Any, Any] | None:
         """Begin a read transaction for a view, or return None when there is no store."""
         if self._follows:

@@ -70,6 +70,17 @@ def test_a_store_that_is_not_there_is_empty(tmp_path: Path) -> None:
     assert repr(reader) == "<StoreReader none [no store | 0 views]>"
 
 
+def test_the_state_alone(writer: StoreWriter, tmp_path: Path) -> None:
+    """The state can be asked for without a view; a damaged one is never handed out."""
+    assert always_following(tmp_path / "none").state() is None
+    reader = writer.reader()
+    assert reader.state() == writer.state
+    writer._file.transact(lambda txn: txn.put(STATE_KEY, b"x", db=writer._file.meta))
+    with pytest.raises(CorruptStore):
+        reader.state()
+    assert "0 views" in repr(reader)
+
+
 def test_records_and_keys(writer: StoreWriter, history: History) -> None:
     """Records come with the checksum that tells their versions apart; keys come in byte order, in pages."""
     history.delta({f"c/{name}": b"x" for name in ("a", "b", "ü", "a b")})
