@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import Final
 
 from entitlements.policy.ids import Epoch, Millis, Seq
+
+CAPACITY: Final = 20_000
+"""Sidecars that may report between two turns; a flood of invented names ends here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +40,14 @@ class AckDesk:
         self._lock = threading.Lock()
         self._newest: dict[tuple[str, str], SidecarAck] = {}
 
-    def put(self, ack: SidecarAck) -> None:
-        """Keep a report instead of the sidecar's older one."""
+    def put(self, ack: SidecarAck) -> bool:
+        """Keep a report instead of the sidecar's older one; False when the desk is full."""
         with self._lock:
-            self._newest[ack.feed, ack.sidecar_id] = ack
+            place = (ack.feed, ack.sidecar_id)
+            if len(self._newest) >= CAPACITY and place not in self._newest:
+                return False
+            self._newest[place] = ack
+            return True
 
     def take(self) -> list[SidecarAck]:
         """Return and forget what came in, ordered by feed and sidecar."""

@@ -41,7 +41,7 @@ REEPOCHS: Final = Metric(
 HELD: Final = Metric(
     "entitlements_publishing_held",
     Kind.GAUGE,
-    "1 while nothing is published to Redis and a person is needed; cause is unproven_head, reepoch_limit or eviction_policy.",
+    "1 while nothing is published to Redis and a person is needed; cause is contradiction (log and outbox do not fit), reepoch_limit or eviction_policy (of Redis; feed is empty).",
     ("feed", "cause"),
 )
 SNAPSHOTS: Final = Metric(
