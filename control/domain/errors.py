@@ -68,3 +68,11 @@ class StaleRevision(ControlError):  # noqa: N818
         self.key = key
         self.expected = expected
         self.actual = actual
+
+
+class Busy(ControlError):  # noqa: N818
+    """Another transaction was in the way; nothing was changed, and repeating the command may succeed."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("another change was in the way; nothing was changed, repeat the request")

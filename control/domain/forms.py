@@ -20,7 +20,7 @@ FormView = Mapping[str, Any]
 
 def kept(form: Form) -> Form:
     """Return a form without the fields that say nothing."""
-    return {name: value for name, value in form.items() if value not in (None, "", [], {}, ())}  # noqa: PLR6201
+    return {name: value for name, value in form.items() if value not in (None, "", [], {}, ())}
 
 
 def render_at(ms: Millis | None) -> str | None:
