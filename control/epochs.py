@@ -27,7 +27,7 @@ def begin_epoch(log: FeedLog, head: FeedHead, seen: Epoch, actor: str, reason: s
     """Begin the epoch after the head's and `seen`; None when somebody else did meanwhile. Leaves an audit event."""
     epoch = next_epoch(Epoch(max(seen, head.position.epoch)), now_ms)
     nonce = secrets.token_bytes(_NONCE_BYTES)
-    return epoch if log.begin_epoch(head.feed, head.position.epoch, epoch, nonce, actor, reason, now_ms) else None
+    return epoch if log.begin_epoch(head.feed, head.position.epoch, epoch, nonce, actor, reason) else None
 
 
 class EpochKeeper:

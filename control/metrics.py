@@ -63,8 +63,11 @@ OUTBOX_TRIMMED: Final = Metric(
 REDIS_ERRORS: Final = Metric(
     "entitlements_publisher_redis_errors_total", Kind.COUNTER, "Failed calls of the publisher to Redis."
 )
-DATABASE_ERRORS: Final = Metric(
-    "entitlements_publisher_database_errors_total", Kind.COUNTER, "Turns of the publisher lost to a database error."
+TURNS_LOST: Final = Metric(
+    "entitlements_publisher_turns_lost_total",
+    Kind.COUNTER,
+    "Turns that ended in an error, such as the database being away; thread is publisher or snapshotter.",
+    ("thread",),
 )
 BREAKER_STATE: Final = Metric(
     "entitlements_breaker_state",
@@ -92,7 +95,7 @@ PUBLISHER_METRICS: Final = (
     SNAPSHOT_PACK,
     OUTBOX_TRIMMED,
     REDIS_ERRORS,
-    DATABASE_ERRORS,
+    TURNS_LOST,
     BREAKER_STATE,
 )
 FEED_SERVICE_METRICS: Final = (FEED_CALLS, FEED_CALL)

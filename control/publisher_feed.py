@@ -28,7 +28,7 @@ from control.domain.publishing import (
 from control.epochs import EpochKeeper
 from control.heartbeats import Heartbeat
 from control.metrics import HELD, LOG_RESETS, OUTBOX_LAG, PUBLISH_LATENCY, PUBLISHED
-from control.redis_log import Answer, Entry, RedisLog
+from control.redis_log import Answer, Entry, ForeignLogError, RedisLog
 from control.signing import Signer
 from control.snapshots import SnapshotShelf
 from control.store.feed_log import FeedHead, FeedLog, OutboxRow
@@ -72,6 +72,7 @@ class FeedPublisher:
         self._redis = redis
         self._shared = shared
         self._known: Position | None = None
+        self._foreign: str | None = None
         self._broadcast_ms = Millis(0)
 
     def follow(self) -> bool:
@@ -91,10 +92,17 @@ class FeedPublisher:
         """
         self._known = None
         self.log_state = None
-        self.log_state = self._redis.state(self.feed)
+        self._foreign = None
+        try:
+            self.log_state = self._redis.state(self.feed)
+        except ForeignLogError as error:
+            self._foreign = str(error)
 
     def reconcile(self, head: FeedHead) -> None:
         """Make the log that `look` saw equal the database, or say why not. Raises LogUnavailableError when Redis is away."""
+        if self._foreign is not None:
+            self._hold(self._foreign)
+            return
         state = self.log_state
         claims = self._signed_claims(head, state)
         now_ms = Millis(self._shared.clock.now_ms())
@@ -133,10 +141,7 @@ class FeedPublisher:
         self.log_state = None
 
     def _append_after(self, head: FeedHead, command: Append) -> None:
-        chain = self._chain_at(head, command.after)
-        if chain is None:  # deleted from the outbox since the plan was made; the next turn plans anew
-            return
-        self._known = Position(head.position.epoch, command.after, chain)
+        self._known = self._point(head, command.after)
         self._append(command.through)
 
     def _append(self, through: Seq | None) -> bool:
@@ -164,7 +169,12 @@ class FeedPublisher:
         entries = []
         chain, seq = at.chain, at.seq
         for row in rows:
-            message = read_body(row.body)
+            try:
+                message = read_body(row.body)
+            except Refused as error:
+                raise BrokenOutboxError(
+                    f"{self.feed}: the delta {at.epoch}-{row.seq} cannot be read: {error}"
+                ) from error
             if not isinstance(message, FeedDelta) or message.prev != chain or row.seq != seq + 1:
                 raise BrokenOutboxError(
                     f"{self.feed}: the delta {at.epoch}-{row.seq} does not continue {at.epoch}-{seq}"
@@ -184,10 +194,7 @@ class FeedPublisher:
         self._shared.meters.counter(PUBLISHED, self.feed).inc(done)
 
     def _start_anew(self, head: FeedHead, command: Reset) -> bool:
-        chain = self._chain_at(head, command.base)
-        if chain is None:
-            return False
-        base = Position(head.position.epoch, command.base, chain)
+        base = self._point(head, command.base)
         if self._redis.reset(self.feed, base, command.seen) is not Answer.DONE:
             return False
         self._shared.meters.counter(LOG_RESETS, self.feed).inc()
@@ -197,6 +204,15 @@ class FeedPublisher:
         self.keep_from = Seq(0)
         self._known = base
         return True
+
+    def _point(self, head: FeedHead, seq: Seq) -> Position:
+        """Return a point of the database's history that the plan relies on."""
+        chain = self._chain_at(head, seq)
+        if chain is None:
+            raise BrokenOutboxError(
+                f"{self.feed}: the delta after {head.position.epoch}-{seq} is gone or cannot be read"
+            )
+        return Position(head.position.epoch, seq, chain)
 
     def _chain_at(self, head: FeedHead, seq: Seq) -> bytes | None:
         if seq == head.position.seq:

@@ -43,6 +43,10 @@ class LogUnavailableError(Exception):
     """Redis could not be reached, refused the call, or answered nonsense."""
 
 
+class ForeignLogError(Exception):
+    """What lies under a feed's names was not written by a publisher, or may not be read: one feed's trouble."""
+
+
 class Answer(IntEnum):
     """What a script says; the texts beside the scripts define them."""
 
@@ -117,22 +121,25 @@ class RedisLog:
         return str(memory.get("maxmemory_policy", "unknown"))
 
     def state(self, feed: str) -> LogState | None:
-        """Return the head and length of a feed's log; None when there is no head."""
+        """Return the head and length of a feed's log; None when there is no head. ForeignLogError: it is not one of ours."""
 
         def read() -> Any:
             pipeline = self._client.pipeline(transaction=False)
             pipeline.hmget(names.head_key(feed), ["e", "s", "c", "min", "snap"])
             pipeline.xlen(names.log_key(feed))
-            return pipeline.execute()
+            return pipeline.execute(raise_on_error=False)
 
-        (epoch, seq, chain, low, snapshot), length = self._call(read)
+        found, length = self._call(read)
+        if isinstance(found, redis.ResponseError) or isinstance(length, redis.ResponseError):
+            raise ForeignLogError(f"the head or log of {feed!r} cannot be read: {found!r}, {length!r}")
+        epoch, seq, chain, low, snapshot = found
         if epoch is None:
             return None
         try:
             head = Position(Epoch(int(epoch)), Seq(int(seq)), bytes.fromhex(chain.decode()))
             return LogState(head, Seq(int(low)), None if snapshot is None else Seq(int(snapshot)), int(length))
         except (TypeError, ValueError, AttributeError) as error:
-            raise LogUnavailableError(f"the head of {feed} is not one of ours: {error}") from error
+            raise ForeignLogError(f"the head of {feed!r} is not one of ours ({error}); delete it") from error
 
     def entry(self, feed: str, epoch: Epoch, seq: Seq) -> bytes | None:
         """Return the envelope stored under an id; None when the log has none."""

@@ -14,9 +14,10 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from control.domain.publishing import LOG_KEEP_ENTRIES, LOG_KEEP_MS, LogState, snapshot_due, trim_floor
-from control.metrics import DATABASE_ERRORS, OUTBOX_TRIMMED, SNAPSHOTS
+from control.metrics import OUTBOX_TRIMMED, SNAPSHOTS, TURNS_LOST
 from control.publisher_feed import FeedPublisher, Shared
 from control.redis_log import PREVIOUS_SNAPSHOT_TTL_S, Answer, LogUnavailableError, RedisLog
+from control.signing import NoSigningKeyError
 from control.snapshots import PackedSnapshot, SnapshotError
 from control.store.feed_log import FeedHead
 from entitlements.policy.ids import Millis, Seq
@@ -68,7 +69,7 @@ class Snapshotter:
             line = self._line_of(head.feed)
             redis = self._shared.redis
             try:
-                if redis is not None and line is not None and line.log_state is not None:
+                if redis is not None and line is not None and line.log_state is not None and line.held is None:
                     self._tend_redis(redis, line, line.log_state, head, standing)
             except LogUnavailableError as error:
                 structlog.get_logger().warning("snapshot_not_stored", feed=head.feed, problem=str(error))
@@ -153,9 +154,12 @@ class Snapshotter:
         while not self._stopping.wait(LOOK_EVERY_S):
             try:
                 self.tend()
-            except SQLAlchemyError as error:
-                self._shared.meters.counter(DATABASE_ERRORS).inc()
-                structlog.get_logger().error("database_failed", problem=type(error).__name__)
+            except (SQLAlchemyError, NoSigningKeyError) as error:
+                self._shared.meters.counter(TURNS_LOST, "snapshotter").inc()
+                structlog.get_logger().error("snapshotter_turn_lost", problem=f"{type(error).__name__}: {error}")
+            except Exception:  # noqa: BLE001 - the seam of a thread: a mistake costs one turn, never all that follow
+                self._shared.meters.counter(TURNS_LOST, "snapshotter").inc()
+                structlog.get_logger().exception("snapshotter_turn_lost")
 
     def __repr__(self) -> str:
         """Show how many feeds have a snapshot in Redis that this process stored."""

@@ -6,22 +6,23 @@ transaction; here rows are only read and, after their retention, deleted. A new 
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql, sqlite
 
 from control.acks import SidecarAck
 from control.domain.publishing import Position
 from control.store import tables
+from control.store.database import for_writing
+from control.store.unit_of_work import Store
 from entitlements.policy import digest
 from entitlements.policy.ids import Epoch, Millis, Seq
-from entitlements.wire.envelope import FeedDelta, read_body
+from entitlements.wire.envelope import FeedDelta, Refused, read_body
 
 _FETCH_ROWS: Final = 2_000
 _ACK_COLUMNS: Final = tuple(entry.name for entry in fields(SidecarAck))
@@ -61,8 +62,10 @@ class SnapshotView:
 class FeedLog:
     """Reads of all feeds in one database; safe for many threads."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._engine = store.engine
+        self._writing = for_writing(store.engine)
 
     def heads(self) -> list[FeedHead]:
         """Return the head of every feed, ordered by name."""
@@ -87,12 +90,15 @@ class FeedLog:
             return [OutboxRow(Seq(s), bytes(c), bytes(b), Millis(at)) for s, c, b, at in connection.execute(query)]
 
     def chain_at(self, feed: str, epoch: Epoch, seq: Seq) -> bytes | None:
-        """Return the chain value at a seq; None when neither that delta nor the one after it is kept."""
+        """Return the chain value at a seq; None when neither that delta nor the one after it is kept and readable."""
         for row in self.page(feed, epoch, Seq(seq - 1), 2):
             if row.seq == seq:
                 return row.chain
             if row.seq == seq + 1:
-                message = read_body(row.body)
+                try:
+                    message = read_body(row.body)
+                except Refused:
+                    return None
                 return message.prev if isinstance(message, FeedDelta) else None
         return None
 
@@ -109,20 +115,14 @@ class FeedLog:
     @contextmanager
     def snapshot(self, feed: str) -> Iterator[SnapshotView | None]:
         """Open one read transaction over head and records; yields None when there is no such feed."""
-        level = "REPEATABLE READ" if self._engine.dialect.name == "postgresql" else "SERIALIZABLE"
-        with self._engine.connect() as connection:
-            isolated = connection.execution_options(isolation_level=level)
-            raw = isolated.connection.driver_connection
-            if isinstance(raw, sqlite3.Connection) and not raw.in_transaction:
-                # Python's driver begins a transaction with the first write only; two reads would see two states.
-                isolated.exec_driver_sql("BEGIN")
-            head = next(iter(_heads(isolated, feed)), None)
+        with self._store.reading() as connection:
+            head = next(iter(_heads(connection, feed)), None)
             if head is None:
                 yield None
                 return
             row = tables.record.c
             query = sa.select(row.key, row.body).where(row.feed == feed).order_by(row.key)
-            with isolated.execution_options(yield_per=_FETCH_ROWS).execute(query) as result:
+            with connection.execution_options(yield_per=_FETCH_ROWS).execute(query) as result:
                 yield SnapshotView(head, ((key, bytes(body)) for key, body in result))
 
     def save_acks(self, acks: Sequence[SidecarAck]) -> None:
@@ -133,34 +133,40 @@ class FeedLog:
         statement = upsert(tables.sidecar_ack)
         keys = ("feed", "sidecar_id")
         fresh = {name: statement.excluded[name] for name in _ACK_COLUMNS if name not in keys}
-        with self._engine.begin() as connection:
+        with self._writing.begin() as connection:
             connection.execute(
                 statement.on_conflict_do_update(index_elements=keys, set_=fresh),
                 [{name: getattr(ack, name) for name in _ACK_COLUMNS} for ack in acks],
             )
 
-    def begin_epoch(
-        self, feed: str, expected: Epoch, epoch: Epoch, nonce: bytes, actor: str, reason: str, now_ms: Millis
-    ) -> bool:
-        """Begin an epoch with the records as they are; False when the feed is no longer in the `expected` one."""
+    def begin_epoch(self, feed: str, expected: Epoch, epoch: Epoch, nonce: bytes, actor: str, reason: str) -> bool:
+        """Begin an epoch with the records as they are; False when the feed is no longer in the `expected` one.
+
+        The epoch and the audit event that explains it commit together. NotFound for an unknown feed, Busy under contention.
+        """
         row = tables.feed.c
-        with self._engine.begin() as connection:
-            found = connection.execute(
-                sa.select(row.epoch, row.seq, row.digest_sum).where(row.product == feed).with_for_update()
-            ).one_or_none()
-            if found is None or found.epoch != expected:
+        with self._store.begin(actor) as uow:
+            uow.lock(feed)
+            found = uow.connection.execute(
+                sa.select(row.epoch, row.seq, row.digest_sum).where(row.product == feed)
+            ).one()
+            if found.epoch != expected:
                 return False
-            base = digest.chain_base(
-                feed, epoch, digest.digest_of(digest.sum_from_bytes(bytes(found.digest_sum))), nonce
+            total = digest.sum_from_bytes(bytes(found.digest_sum))
+            base = digest.chain_base(feed, epoch, digest.digest_of(total), nonce)
+            uow.connection.execute(
+                sa.update(tables.feed).where(row.product == feed).values(epoch=epoch, seq=0, chain=base)
             )
-            connection.execute(sa.update(tables.feed).where(row.product == feed).values(epoch=epoch, seq=0, chain=base))
+            before, after = {"epoch": found.epoch, "seq": found.seq}, {"epoch": epoch, "seq": 0, "reason": reason}
+            uow.note("feed.re-epoch", f"product/{feed}", before, after)
+            uow.feeds.advanced.add(feed)
         return True
 
     def trim(self, feed: str, epoch: Epoch, below: Seq, before_ms: Millis, limit: int) -> int:
         """Delete at most `limit` deltas committed before an instant: those of older epochs, and those below a seq."""
         row = tables.outbox.c
         old = sa.or_(row.epoch < epoch, sa.and_(row.epoch == epoch, row.seq < below))
-        with self._engine.begin() as connection:
+        with self._writing.begin() as connection:
             doomed = connection.execute(
                 sa.select(row.epoch, row.seq)
                 .where(row.feed == feed, row.committed_at_ms < before_ms, old)

@@ -26,13 +26,13 @@ from control.api.feed import FeedService, FeedSources
 from control.api.feed_server import FeedServer, TlsFiles
 from control.key_files import KeyFiles
 from control.store import tables
-from entitlements.policy.ids import Seq
+from entitlements.policy.ids import Millis, Seq
 from entitlements.v1 import feed_service_pb2 as messages
 from entitlements.v1.feed_service_pb2_grpc import FeedServiceStub
 from entitlements.wire import names
 from entitlements.wire.envelope import FeedHeartbeat, FeedManifest, verify_page
 from entitlements.wire.snapshot import chunk_hash, unpack
-from tests.support.publishing import EPOCH, START_MS, Office, Vendor
+from tests.support.publishing import EPOCH, START_MS, Office, Vendor, open_store
 from tests.support.valkey import running_valkey
 
 FEED = "suite"
@@ -51,19 +51,18 @@ def authenticate(header: str | None) -> Principal:
 @pytest.fixture
 def office(tmp_path: Path) -> Iterator[Office]:
     """Run one control plane without Redis."""
-    engine = sa.create_engine(f"sqlite:///{tmp_path / 'control.db'}")
-    tables.metadata.create_all(engine)
+    store = open_store(f"sqlite:///{tmp_path / 'control.db'}")
     KeyFiles(tmp_path / "keys").initialise()
-    made = Office(engine, tmp_path / "keys", None)
+    made = Office(store, tmp_path / "keys", None)
     yield made
     made.close()
-    engine.dispose()
+    store.engine.dispose()
 
 
 @pytest.fixture
 def vendor(office: Office) -> Vendor:
     """Sell things through it."""
-    return Vendor(office.engine, office.clock)
+    return Vendor(office.store)
 
 
 Dial = Callable[..., Any]
@@ -160,7 +159,7 @@ def test_ranges_are_the_bytes_that_redis_holds(office: Office, vendor: Vendor, d
     folder = tmp_path / "valkey"
     folder.mkdir()
     with running_valkey(folder) as server:
-        beside = Office(office.engine, office.keys, server.url, office.clock)
+        beside = Office(office.store, office.keys, server.url)
         vendor.commit(30)
         beside.turn()
         client = redis.Redis.from_url(server.url)
@@ -196,7 +195,7 @@ def test_large_pages_are_cut_and_a_large_delta_is_a_page(office: Office, vendor:
 def test_ranges_say_when_only_a_snapshot_leads_on(office: Office, vendor: Vendor, dial: Dial) -> None:
     """Another epoch, or deltas that are no longer kept: OUT_OF_RANGE. At or beyond the head: an empty page."""
     vendor.commit(10)
-    office.log.trim(FEED, EPOCH, Seq(5), vendor.clock.now_ms() + 1, 100)  # type: ignore[arg-type]  # a test's instant
+    office.log.trim(FEED, EPOCH, Seq(5), Millis(office.clock.now_ms() + 1), 100)
     office.turn()
     stub = dial()
 
@@ -293,7 +292,7 @@ def test_a_report_is_stored_with_the_next_turn(office: Office, vendor: Vendor, d
         stub.Ack(messages.AckRequest(**report), metadata=SIDECAR, timeout=10)
     office.turn()
     row = tables.sidecar_ack.c
-    with office.engine.connect() as connection:
+    with office.store.engine.connect() as connection:
         stored = connection.execute(
             sa.select(row.sidecar_id, row.boot_id, row.epoch, row.seq, row.state, row.digest_ok, row.age_ms)
         ).all()
@@ -368,7 +367,7 @@ def test_a_database_that_is_away_is_unavailable(office: Office, vendor: Vendor, 
     vendor.commit()
     office.turn()
     stub = dial()
-    with office.engine.begin() as connection:
+    with office.store.engine.begin() as connection:
         connection.execute(sa.text("ALTER TABLE outbox RENAME TO away"))
     request = messages.GetRangeRequest(feed=FEED, epoch=EPOCH)
     assert refusal(lambda: stub.GetRange(request, metadata=SIDECAR, timeout=10))[:2] == (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -34,7 +35,7 @@ from entitlements.wire.envelope import (
     verify_page,
 )
 from entitlements.wire.snapshot import chunk_hash, unpack
-from tests.support.publishing import EPOCH, START_MS, Office, Vendor
+from tests.support.publishing import EPOCH, START_MS, Office, Vendor, open_store
 from tests.support.valkey import ValkeyServer, running_valkey
 
 FEED = "suite"
@@ -62,19 +63,18 @@ def valkey(server: ValkeyServer) -> Iterator[redis.Redis]:
 def make_office(server: ValkeyServer, valkey: redis.Redis, tmp_path: Path) -> Iterator[OfficeMaker]:
     """Make control planes on one database and one Valkey."""
     assert valkey.ping()
-    engine = sa.create_engine(f"sqlite:///{tmp_path / 'control.db'}")
-    tables.metadata.create_all(engine)
+    store = open_store(f"sqlite:///{tmp_path / 'control.db'}")
     KeyFiles(tmp_path / "keys").initialise()
     made: list[Office] = []
 
     def make(redis_url: str | None = server.url) -> Office:
-        made.append(Office(engine, tmp_path / "keys", redis_url))
+        made.append(Office(store, tmp_path / "keys", redis_url))
         return made[-1]
 
     yield make
     for office in made:
         office.close()
-    engine.dispose()
+    store.engine.dispose()
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def office(make_office: OfficeMaker) -> Office:
 @pytest.fixture
 def vendor(office: Office) -> Vendor:
     """Sell things through it."""
-    return Vendor(office.engine, office.clock)
+    return Vendor(office.store)
 
 
 def entries(valkey: redis.Redis, feed: str = FEED) -> dict[str, bytes]:
@@ -316,7 +316,7 @@ def test_a_new_epoch_starts_a_new_log_and_a_complete_snapshot(
 def restore(office: Office, vendor: Vendor, keep: int) -> None:
     """Put the database back to an earlier position, as a restored backup does."""
     row, delta, record = tables.feed.c, tables.outbox.c, tables.record.c
-    with vendor.engine.begin() as connection:
+    with vendor.store.engine.begin() as connection:
         connection.execute(sa.delete(tables.outbox).where(delta.feed == FEED, delta.seq > keep))
         connection.execute(sa.delete(tables.record).where(record.feed == FEED, record.key > f"c/{keep:06}"))
         kept = connection.execute(sa.select(record.key, record.body).where(record.feed == FEED)).all()
@@ -327,6 +327,7 @@ def restore(office: Office, vendor: Vendor, keep: int) -> None:
             .where(row.product == FEED)
             .values(seq=keep, chain=chain, digest_sum=digest.sum_to_bytes(total))
         )
+    vendor.goes_back_to(keep)
     assert office.log.head(FEED) is not None
 
 
@@ -388,7 +389,7 @@ def test_a_forgotten_re_epoch_is_noticed_by_a_sidecar(
     beat = later.heartbeats.newest(FEED)
     assert beat is not None
     assert beat.head.epoch > EPOCH
-    with office.engine.connect() as connection:
+    with office.store.engine.connect() as connection:
         stored = connection.execute(sa.select(tables.sidecar_ack.c.sidecar_id, tables.sidecar_ack.c.seq)).all()
     assert [tuple(row) for row in stored] == [("sidecar-1", 10)]
 
@@ -445,7 +446,7 @@ def test_rows_that_do_not_continue_one_another_are_never_published(
     vendor.commit(2)
     office.turn()
     vendor.commit(2)
-    with office.engine.begin() as connection:
+    with office.store.engine.begin() as connection:
         connection.execute(sa.update(tables.outbox).where(tables.outbox.c.seq == 3).values(seq=33))
     office.turn()
     assert list(entries(valkey)) == ids(1, 2)
@@ -561,7 +562,7 @@ def test_a_snapshot_holds_every_record_of_its_position(office: Office, vendor: V
 def test_records_that_were_changed_behind_the_digest_make_no_snapshot(office: Office, vendor: Vendor) -> None:
     """A policy set that is not the one that was signed is never signed again."""
     vendor.commit(3)
-    with office.engine.begin() as connection:
+    with office.store.engine.begin() as connection:
         connection.execute(sa.update(tables.record).where(tables.record.c.key == "c/000002").values(body=b"better"))
     with pytest.raises(SnapshotError, match="digest"):
         office.shelf.obtain(FEED)
@@ -684,3 +685,64 @@ def test_the_thread_publishes_by_itself(office: Office, vendor: Vendor, valkey: 
     assert office.publisher.alive
     office.publisher.stop()
     assert not office.publisher.alive
+
+
+def test_a_foreign_head_holds_one_feed_and_no_other(office: Office, vendor: Vendor, valkey: redis.Redis) -> None:
+    """What somebody else wrote under one product's name is that product's trouble."""
+    other = Vendor(office.store, "insight")
+    valkey.set(names.head_key(FEED), "not a hash")
+    vendor.commit()
+    other.commit()
+    office.turn()
+    assert list(entries(valkey, "insight")) == ids(1, 1)
+    assert office.value("entitlements_publishing_held", feed=FEED, cause="contradiction") == 1
+    valkey.delete(names.head_key(FEED))
+    office.turn()
+    assert list(entries(valkey)) == ids(1, 1)
+    valkey.hset(names.head_key(FEED), mapping={"e": "x", "s": "1", "c": "zz", "min": "1"})
+    office.turn()
+    assert office.value("entitlements_publishing_held", feed=FEED, cause="contradiction") == 1
+
+
+def test_a_row_that_cannot_be_read_holds_its_feed(office: Office, vendor: Vendor, valkey: redis.Redis) -> None:
+    """A damaged outbox is said, not skipped: what follows it could not be applied anyway."""
+    vendor.commit(2)
+    office.turn()
+    vendor.commit(2)
+    with office.store.engine.begin() as connection:
+        connection.execute(sa.update(tables.outbox).where(tables.outbox.c.seq == 3).values(body=b"\xff"))
+    office.publisher.announce([FEED])
+    office.publisher.follow()
+    assert list(entries(valkey)) == ids(1, 2)
+    assert office.value("entitlements_publishing_held", feed=FEED, cause="contradiction") == 1
+
+
+def test_the_thread_outlives_a_database_that_is_away(office: Office, vendor: Vendor, valkey: redis.Redis) -> None:
+    """Turns are lost and counted; when the database is back, so is the feed. A damaged key set changes nothing."""
+    (office.keys / "keys.json").write_text("damaged")
+    (office.keys / "key-set.bin").touch()
+    with office.store.engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE feed RENAME TO away"))
+    office.publisher.start()
+    office.publisher.announce([FEED])
+    until(lambda: office.value("entitlements_publisher_turns_lost_total", thread="publisher") > 0)
+    with office.store.engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE away RENAME TO feed"))
+    vendor.commit()
+    until(lambda: nudged(office) and list(entries(valkey)) == ids(1, 1))
+    office.publisher.stop()
+
+
+def nudged(office: Office) -> bool:
+    """Let manual time pass for a running thread."""
+    office.clock.advance(100)
+    office.publisher.announce([FEED])
+    return True
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for a predicate, in real time, at most ten seconds."""
+    limit = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < limit
+        time.sleep(0.01)

@@ -8,12 +8,10 @@ from typing import Any
 
 import pytest
 import redis
-import sqlalchemy as sa
 
 from control.key_files import KeyFiles
-from control.store import tables
 from entitlements.wire import names
-from tests.support.publishing import EPOCH, Office, Vendor
+from tests.support.publishing import EPOCH, Office, Vendor, open_store
 from tests.support.valkey import ValkeyServer, running_valkey
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "examples" / "redis" / "users.acl"
@@ -92,17 +90,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
 def office(server: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     """Run the real publisher as its user, and publish three changes of two products."""
     folder = tmp_path_factory.mktemp("control")
-    engine = sa.create_engine(f"sqlite:///{folder / 'control.db'}")
-    tables.metadata.create_all(engine)
+    store = open_store(f"sqlite:///{folder / 'control.db'}")
     KeyFiles(folder / "keys").initialise()
-    made = Office(engine, folder / "keys", url(server, "publisher", "CHANGE-ME-publisher"))
+    made = Office(store, folder / "keys", url(server, "publisher", "CHANGE-ME-publisher"))
     for feed in (FEED, OTHER):
-        Vendor(engine, made.clock, feed).commit(3)
+        Vendor(store, feed).commit(3)
     made.turn()
     made.turn(15 * 60_000)
     yield made
     made.close()
-    engine.dispose()
+    store.engine.dispose()
 
 
 def url(server: ValkeyServer, user: str, password: str) -> str:

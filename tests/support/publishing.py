@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import shake_128
 from pathlib import Path
-
-import sqlalchemy as sa
-from sqlalchemy import Engine
 
 from control.acks import AckDesk
 from control.epochs import EpochKeeper
@@ -20,87 +17,57 @@ from control.redis_log import RedisLog
 from control.signing import Signer
 from control.snapshots import SnapshotShelf
 from control.snapshotter import Snapshotter
-from control.store import tables
+from control.store.database import open_engine
 from control.store.feed_log import FeedLog
-from entitlements.policy import digest
-from entitlements.policy.ids import Epoch, Millis, RecordKey, Seq
+from control.store.schema import migrate
+from control.store.unit_of_work import Store
+from entitlements.policy.ids import Epoch, RecordKey
 from entitlements.runtime.clock import ManualClock
 from entitlements.runtime.metrics import Meters
-from entitlements.wire.envelope import RecordChange, build_delta
 
 START_MS = 1_795_000_000_000
 EPOCH = Epoch(1_790_000_000)
 
 
 class Vendor:
-    """Commits deltas as the unit of work does: record table, digest, feed row and outbox in one transaction."""
+    """Commits changes through the unit of work, a delta each."""
 
-    def __init__(self, engine: Engine, clock: ManualClock, feed: str = "suite", epoch: Epoch = EPOCH) -> None:
+    def __init__(self, store: Store, feed: str = "suite", epoch: Epoch = EPOCH) -> None:
         """Create the feed, empty."""
-        self.engine = engine
-        self.clock = clock
+        self.store = store
         self.feed = feed
-        empty = digest.sum_to_bytes(digest.EMPTY_SUM)
-        base = digest.chain_base(feed, epoch, digest.digest_of(digest.EMPTY_SUM), b"nonce")
-        with engine.begin() as connection:
-            connection.execute(
-                sa.insert(tables.feed).values(product=feed, epoch=epoch, seq=0, chain=base, digest_sum=empty)
-            )
+        self._count = 0
+        with store.begin("vendor") as uow:
+            uow.feeds.create(feed, epoch, [])
 
-    def commit(self, count: int = 1, size: int = 40, tag: str = "") -> Seq:
-        """Commit deltas of one customer record each, incompressible, and return the seq of the last."""
-        row, seq = tables.feed.c, Seq(0)
-        with self.engine.begin() as connection:
+    def commit(self, count: int = 1, size: int = 40, tag: str = "") -> None:
+        """Commit deltas of one new customer record each, incompressible, in one transaction."""
+        with self.store.begin("vendor") as uow:
+            uow.lock(self.feed)
             for _ in range(count):
-                epoch, seq, chain, total_raw = connection.execute(
-                    sa.select(row.epoch, row.seq, row.chain, row.digest_sum).where(row.product == self.feed)
-                ).one()
-                seq = Seq(seq + 1)
-                number = 1 + connection.execute(sa.select(sa.func.count()).select_from(tables.record)).scalar_one()
-                key, body = RecordKey(f"c/{number:06}"), shake_128(f"{tag}{number}".encode()).digest(size)
-                total = digest.sum_replace(digest.sum_from_bytes(total_raw), key, None, body)
-                made = build_delta(
-                    self.feed,
-                    epoch,
-                    seq,
-                    chain,
-                    [RecordChange(key, body)],
-                    digest.digest_of(total),
-                    self.clock.now_ms(),
-                )
-                connection.execute(sa.insert(tables.record).values(feed=self.feed, key=key, body=body))
-                connection.execute(
-                    sa.insert(tables.outbox).values(
-                        feed=self.feed,
-                        epoch=epoch,
-                        seq=seq,
-                        body=made.body,
-                        chain=made.chain,
-                        digest=digest.digest_of(total),
-                        committed_at_ms=self.clock.now_ms(),
-                    )
-                )
-                connection.execute(
-                    sa.update(tables.feed)
-                    .where(row.product == self.feed)
-                    .values(seq=seq, chain=made.chain, digest_sum=digest.sum_to_bytes(total))
-                )
-        return seq
+                self._count += 1
+                body = shake_128(f"{tag}{self._count}".encode()).digest(size)
+                uow.feeds.put(self.feed, RecordKey(f"c/{self._count:06}"), body)
+                uow.flush()
+
+    def goes_back_to(self, count: int) -> None:
+        """Number records anew, after the database was restored."""
+        self._count = count
 
 
 @dataclass
 class Office:
     """One control plane process on a database and, perhaps, a Redis."""
 
-    engine: Engine
+    store: Store
     keys: Path
     redis_url: str | None
-    clock: ManualClock = field(default_factory=lambda: ManualClock(START_MS))
 
     def __post_init__(self) -> None:
         """Put the parts together as the composition root does."""
+        self.clock = manual(self.store)
         self.meters = Meters((*PUBLISHER_METRICS, *FEED_SERVICE_METRICS))
-        self.log = FeedLog(self.engine)
+        self.log = FeedLog(self.store)
         self.redis = None if self.redis_url is None else RedisLog.at(self.redis_url, self.clock, self.meters)
         self.signer = Signer.of_directory(KeyFiles(self.keys), self.clock)
         self.shelf = SnapshotShelf(self.log, self.signer, self.clock, self.meters)
@@ -127,6 +94,14 @@ class Office:
             self.redis.close()
 
 
-def now(office: Office) -> Millis:
-    """Return the office's wall time."""
-    return Millis(office.clock.now_ms())
+def open_store(url: str) -> Store:
+    """Return a migrated database with a clock that only moves when told to."""
+    engine = open_engine(url)
+    migrate(engine)
+    return Store(engine, ManualClock(START_MS))
+
+
+def manual(store: Store) -> ManualClock:
+    """Return the store's clock, to move it."""
+    assert isinstance(store.clock, ManualClock)
+    return store.clock
