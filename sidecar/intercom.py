@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+SERVING_LOCK: Final = "serving.lock"
+"""The file in the store's directory that the process that answers holds locked; it says where its intercom is."""
 REQUEST_BYTES: Final = 64
 PATIENCE_S: Final = 1.0
 """How long the answering end waits for a request line: a caller that says nothing must not keep others out for long."""

@@ -99,12 +99,71 @@ STORES_SET_ASIDE: Final = Metric(
     "Policy stores that did not verify and were set aside, per product.",
     ("product",),
 )
+FEED_MESSAGES: Final = Metric(
+    "entitlements_feed_messages_total",
+    Kind.COUNTER,
+    "Verified messages of the feed by kind: delta, heartbeat, nudge, other.",
+    ("product", "kind"),
+)
+FEED_REFUSED: Final = Metric(
+    "entitlements_feed_refused_total",
+    Kind.COUNTER,
+    "Bytes that were not accepted as policy, by closed reason; anything but zero deserves a look.",
+    ("product", "reason"),
+)
+FEED_FETCHES: Final = Metric(
+    "entitlements_feed_fetches_total",
+    Kind.COUNTER,
+    "Fetches of heads, ranges, snapshots, key sets and heartbeats, by path (redis, control) and result (good, bad).",
+    ("product", "what", "path", "result"),
+)
+FEED_EVENTS: Final = Metric(
+    "entitlements_feed_events_total",
+    Kind.COUNTER,
+    "What happened to the feed: gap, resync, digest_mismatch, fork, reconnect, store_failure.",
+    ("product", "event"),
+)
+FEED_HEAD: Final = Metric(
+    "entitlements_feed_head",
+    Kind.GAUGE,
+    "Newest position that signed messages speak of, per product: epoch and seq in two series.",
+    ("product", "part"),
+)
+FEED_APPLIED: Final = Metric(
+    "entitlements_feed_applied",
+    Kind.GAUGE,
+    "Position that the main process has stored, per product: epoch and seq in two series.",
+    ("product", "part"),
+)
+FEED_AGE: Final = Metric(
+    "entitlements_feed_age_seconds", Kind.GAUGE, "Age of the policy as the feed sees it, per product.", ("product",)
+)
+FEED_PHASE: Final = Metric(
+    "entitlements_feed_phase",
+    Kind.GAUGE,
+    "What the feed says of itself: 1 for the present phase.",
+    ("product", "phase"),
+)
 START_DURATION: Final = Metric(
     "entitlements_start_duration_seconds",
     Kind.GAUGE,
     "Time from the start of the main process to the first moment it was ready.",
 )
-MAIN: Final = (BREAKER_STATE, SERVING_UP, SERVING_RESTARTS, STORES_SET_ASIDE, START_DURATION)
+MAIN: Final = (
+    BREAKER_STATE,
+    FEED_MESSAGES,
+    FEED_REFUSED,
+    FEED_FETCHES,
+    FEED_EVENTS,
+    FEED_HEAD,
+    FEED_APPLIED,
+    FEED_AGE,
+    FEED_PHASE,
+    SERVING_UP,
+    SERVING_RESTARTS,
+    STORES_SET_ASIDE,
+    START_DURATION,
+)
 
 
 def pages() -> dict[str, str]:

@@ -29,6 +29,7 @@ _BEARER: Final = re.compile(r"(?i)\bbearer\s+[^\s\"',]+")
 
 def mask_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace what must not be read in a log: values of telling keys, passwords inside URLs, bearer tokens (a structlog processor)."""
+    event.pop("color_message", None)  # uvicorn says the same again with terminal colours
     for key, value in event.items():
         event[key] = MASK if key != "event" and _SECRET_KEY.search(key) and value is not None else _masked(value)
     return event

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -45,6 +45,7 @@ class Meters:
 
     def __init__(self, declared: Iterable[Metric]) -> None:
         """Make a registry with one collector for each declaration, and with the interpreter's and the process's own figures."""
+        disable_created_metrics()  # a series with the time of birth beside each counter doubles the page and tells nobody anything
         self.registry = CollectorRegistry()
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}

@@ -29,10 +29,11 @@ from google.protobuf.internal import api_implementation
 from entitlements.runtime import logs
 from entitlements.runtime.boot import read_boot_id
 from entitlements.runtime.clock import SystemClock
+from entitlements.runtime.locks import FileLock, LockTaken
 from entitlements.runtime.metrics import Meters
 from entitlements.runtime.settings import SettingsError, load
 from sidecar import metrics
-from sidecar.intercom import Intercom, ask
+from sidecar.intercom import SERVING_LOCK, Intercom, ask
 from sidecar.serving.api import build_surface
 from sidecar.serving.cache import DecisionCache
 from sidecar.serving.engine import Engine
@@ -43,12 +44,11 @@ from sidecar.serving.standard_services import Health, attach_reflection
 from sidecar.serving.status import Status
 from sidecar.serving.steady_clock import SteadyClock
 from sidecar.serving.tally import Tally
-from sidecar.serving.transports.endpoints import EndpointTaken, FileLock
+from sidecar.serving.transports.endpoints import EndpointTaken
 from sidecar.serving.transports.seam import Endpoints, Limits
 from sidecar.serving.transports.stock import StockTransport
 from sidecar.settings import SidecarSettings
 
-LOCK_NAME: Final = "serving.lock"
 HANDOVER_S: Final = 1.0
 """How long a predecessor has to let go; one that hangs is killed, because a process that hangs does not answer checks either."""
 
@@ -82,7 +82,7 @@ class Serving:
         endpoints = Endpoints(settings.socket, settings.socket_mode, settings.listen)
         surface = build_surface(engine, (self._health.attach, attach_reflection), report.unanswered)
         self._transport = StockTransport(surface, limits, endpoints)
-        self._claim = FileLock(settings.store_dir / LOCK_NAME)
+        self._claim = FileLock(settings.store_dir / SERVING_LOCK)
 
     def run(self, *, takeover: bool) -> None:
         """Claim the endpoints, answer, drain. OSError or EndpointTaken when the endpoints cannot be had."""
@@ -170,7 +170,7 @@ def main(argv: Sequence[str]) -> int:
         return 0
     try:
         serving.run(takeover=order == "go takeover")
-    except (OSError, EndpointTaken) as error:
+    except (OSError, EndpointTaken, LockTaken) as error:
         logs.logger().error("cannot answer", problem=str(error))
         return 3
     return 0

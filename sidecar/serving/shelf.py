@@ -8,7 +8,8 @@ from pathlib import Path
 
 from entitlements.policy.freshness import StaticFallback
 from entitlements.policy.ids import ProductId
-from entitlements.store.layout import STATE_KEY, StoreState, feed_directory_name
+from entitlements.store.errors import StoreError
+from entitlements.store.layout import StoreState, feed_directory_name
 from entitlements.store.reader import StoreReader
 from sidecar.serving.fallbacks import Fallbacks
 from sidecar.serving.records import DecodedRecords
@@ -28,19 +29,9 @@ class Shelf:
 
     def glance(self) -> StoreState | None:
         """Return the state of the store by the shortest way; None when there is none, or none that can be read so easily."""
-        reader = self.reader
         try:
-            begun = reader.begin()
-            if begun is None:
-                return None
-            transaction, _, meta = begun
-            try:
-                raw = transaction.get(STATE_KEY, db=meta)
-            finally:
-                transaction.abort()
-                reader.ended()
-            return None if raw is None else reader.state_of(raw)
-        except Exception:  # noqa: BLE001 - whatever it is, the long way meets it again, counts it and falls back
+            return self.reader.state()
+        except StoreError:  # the long way meets it again, counts it and falls back
             return None
 
 

@@ -7,82 +7,24 @@ beside it, which the kernel gives back when its holder dies, however it dies.
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 import socket
 from pathlib import Path
 from typing import Final
 
 from entitlements.runtime.forms import Address
+from entitlements.runtime.locks import FileLock, LockTaken
 
 MAX_PATH_BYTES: Final = 107
 """What fits into `sockaddr_un.sun_path` on Linux, without its final NUL."""
 
 
 class EndpointTaken(Exception):  # noqa: N818 - names the state of the endpoint
-    """Another process holds the endpoint; `owner` is what it wrote about itself."""
+    """Somebody else listens there already."""
 
-    def __init__(self, endpoint: str, owner: dict[str, object]) -> None:
-        pid = owner.get("pid")
-        who = f"process {pid}" if pid else "another process"
+    def __init__(self, endpoint: str, who: str) -> None:
         super().__init__(f"{endpoint} is in use by {who}; stop it, or choose another place to listen")
         self.endpoint = endpoint
-        self.owner = owner
-
-
-class FileLock:
-    """An exclusive lock on a file, held until released or until this process ends. The file itself stays: removing it would be a race."""
-
-    def __init__(self, path: Path) -> None:
-        """Name the file; nothing is opened yet."""
-        self.path = path
-        self._handle: int | None = None
-
-    def acquire(self, owner: dict[str, object]) -> None:
-        """Take the lock and write who holds it; EndpointTaken when another process has it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            raise EndpointTaken(str(self.path), self.owner()) from None
-        os.ftruncate(handle, 0)
-        os.write(handle, json.dumps(owner).encode())
-        self._handle = handle
-
-    def owner(self) -> dict[str, object]:
-        """Return what the last holder wrote about itself; empty when nothing can be read."""
-        try:
-            found = json.loads(self.path.read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
-
-    def is_held_elsewhere(self) -> bool:
-        """Return whether another process, or another lock of this one, holds the file."""
-        try:
-            handle = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(handle)
-        return False
-
-    def release(self) -> None:
-        """Give the lock back; a second time changes nothing."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
-
-    def __repr__(self) -> str:
-        """Show the file and whether the lock is held."""
-        return f"<FileLock {self.path} [{'free' if self._handle is None else 'held'}]>"
 
 
 class SocketPath:
@@ -101,6 +43,13 @@ class SocketPath:
     @staticmethod
     def _short() -> str:
         return f"~{os.getpid()}"
+
+    def claim(self) -> None:
+        """Take the lock of the path; EndpointTaken when another process has it."""
+        try:
+            self.lock.acquire({"pid": os.getpid()})
+        except LockTaken as taken:
+            raise EndpointTaken(str(self.path), f"process {taken.owner.get('pid', 'unknown')}") from None
 
     def temporary(self) -> Path:
         """Return the name to bind under, in the same directory; a leftover of that name is removed."""
@@ -136,4 +85,4 @@ def check_port_is_free(address: Address) -> None:
         try:
             probe.bind((address.host, address.port))
         except OSError as error:
-            raise EndpointTaken(str(address), {"problem": error.strerror}) from None
+            raise EndpointTaken(str(address), f"another process ({error.strerror})") from None

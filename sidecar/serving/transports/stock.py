@@ -45,7 +45,7 @@ class StockTransport:
                 check_port_is_free(self._endpoints.listen)
             self.tcp_port = self._add_port(str(self._endpoints.listen))
         if self._socket is not None:
-            self._socket.lock.acquire({"pid": os.getpid()})
+            self._socket.claim()
             bound = self._socket.temporary()
             before = os.umask(0o177)  # nobody else may connect between the binding and the chmod
             try:

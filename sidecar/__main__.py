@@ -1,0 +1,55 @@
+"""`entitlements sidecar`: reads the settings, starts what takes time, then imports and runs the main process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from entitlements.runtime.clock import SystemClock
+from entitlements.runtime.locks import FileLock, LockTaken
+from entitlements.runtime.settings import SettingsError, load
+from sidecar.intercom import SERVING_LOCK
+from sidecar.launch import Launch
+from sidecar.settings import SidecarSettings
+
+USAGE: Final = (
+    "usage: entitlements sidecar\n\nAll settings are environment variables: docs/reference/config-sidecar.md\n"
+)
+MAIN_LOCK: Final = "main.lock"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run a sidecar; return 0 after a drain, 2 for wrong settings, 3 when a place to listen or the store is in use."""
+    clock = SystemClock()
+    started_mono_ms = clock.monotonic_ms()
+    if argv:
+        sys.stderr.write(USAGE)
+        return 0 if argv[0] in {"-h", "--help"} else 2
+    try:
+        settings = load(SidecarSettings, os.environ)
+        settings.store_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = FileLock(settings.store_dir / MAIN_LOCK)
+        lock.acquire({"pid": os.getpid()})
+    except SettingsError as error:
+        sys.stderr.write(f"sidecar: {error}\n")
+        return 2
+    except (LockTaken, OSError) as error:
+        sys.stderr.write(f"sidecar: {error}\n")
+        return 3
+    # This store has no other main process (we hold its lock). If somebody still answers from it, that one has outlived its own.
+    claim = FileLock(settings.store_dir / SERVING_LOCK)
+    old = Path(str(claim.owner().get("intercom", ""))) if claim.is_held_elsewhere() else None
+    launch = Launch(settings, os.environ, "go" if old is None else "go takeover", clock)
+
+    from entitlements.runtime import logs  # noqa: PLC0415 - large imports come after the launch, and run beside it
+    from sidecar.app import run_app  # noqa: PLC0415
+
+    logs.configure(settings.log_level, settings.log_format, process="main")
+    return run_app(settings, launch, clock, started_mono_ms, old)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,277 @@
+"""The main process put together: feeds, admin pages, supervision of the process that answers. Answers no checks itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+
+from entitlements.runtime import logs
+from entitlements.runtime.boot import read_boot_id
+from entitlements.runtime.clock import Clock
+from entitlements.runtime.exposition import merge
+from entitlements.runtime.metrics import Meters
+from entitlements.runtime.supervisor import Child, ChildFailed, Supervisor
+from entitlements.store.errors import CorruptStore, NothingStored, StoreUnwritable
+from entitlements.store.layout import feed_directory_name
+from entitlements.store.setaside import set_aside
+from entitlements.store.writer import StoreWriter
+from entitlements.wire.envelope import KeyRing
+from sidecar import metrics
+from sidecar.admin import build_admin
+from sidecar.feed.loop import FeedLoop
+from sidecar.feed.parts import Connections, Identity
+from sidecar.feed_figures import FeedFigures
+from sidecar.intercom import ask
+from sidecar.launch import Launch, start_serving
+from sidecar.settings import SidecarSettings
+from sidecar.upkeep import ASK_S, Upkeep
+
+PAUSE_S: Final = 1.0
+"""Between two attempts of a feed that ended with an error of ours."""
+INSIST_S: Final = 1.0
+"""What the process that answers gets beyond its own grace before it is killed."""
+
+
+class App:
+    """One sidecar's main process."""
+
+    def __init__(self, settings: SidecarSettings, launch: Launch, clock: Clock, started_mono_ms: int) -> None:
+        """Take over from the launch; must be made inside the event loop."""
+        self._settings = settings
+        self._launch = launch
+        self._clock = clock
+        self._started_mono_ms = started_mono_ms
+        self._log = logs.logger()
+        self._meters = Meters(metrics.MAIN)
+        self._figures = FeedFigures(self._meters, settings.products)
+        self._boot_id = read_boot_id()
+        self._identity = Identity(
+            sidecar_id=settings.sidecar_id or socket.gethostname(),
+            boot_id=secrets.token_hex(8),
+            software=f"entitlements/{version('entitlements')}",
+        )
+        self._feeds: dict[str, FeedLoop] = {}
+        self._upkeep = Upkeep(settings.products, self._on_damage)
+        self._supervisor = Supervisor(
+            lambda: Child("serving", start_serving(os.environ)), "go", clock, self._on_ready, self._on_end
+        )
+        self._draining = asyncio.Event()
+        self._ready_once = False
+
+    async def run(self, predecessor: Path | None) -> int:
+        """Run until SIGTERM or SIGINT; return the exit code. `predecessor` is the intercom of a process that answers and is to be retired."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._draining.set)
+        listener = self._listen()
+        try:
+            await asyncio.to_thread(self._launch.finished.wait)
+            self._tell_verification()
+            if self._launch.obstacle is not None:
+                return await self._give_up(f"a damaged store cannot be put out of the way ({self._launch.obstacle})")
+            return await self._serve(listener, predecessor)
+        finally:
+            listener.close()
+
+    async def _give_up(self, problem: str) -> int:
+        self._log.error("cannot start", problem=problem, remedy="make the store's directory writable, or empty it")
+        await Child("serving", self._launch.serving).stop(INSIST_S)
+        return 3
+
+    def _listen(self) -> socket.socket:
+        address = self._settings.admin
+        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        listener = socket.create_server((address.host, address.port), family=family)
+        self._log.info("admin pages", address=f"http://{address.host}:{listener.getsockname()[1]}")
+        return listener
+
+    def _tell_verification(self) -> None:
+        for product, one in self._launch.results.items():
+            aside = self._meters.counter(metrics.STORES_SET_ASIDE, product)
+            if one.result in {"set aside", "stuck"}:
+                aside.inc()
+                self._log.error("store not accepted", product=product, result=one.result, detail=one.detail)
+            else:
+                self._log.info("store checked", product=product, result=one.result, detail=one.detail)
+
+    async def _serve(self, listener: socket.socket, predecessor: Path | None) -> int:
+        pages = _Pages(uvicorn.Config(build_admin(self), log_config=None, access_log=False, lifespan="off"))
+        async with self._connections() as connections:
+            serving = asyncio.create_task(self._supervisor.keep(Child("serving", self._launch.serving)))
+            kept = [asyncio.create_task(self._follow(product, connections)) for product in self._settings.products]
+            kept += [asyncio.create_task(self._upkeep.keep())]
+            kept += [asyncio.create_task(self._retire(predecessor))] if predecessor is not None else []
+            shown = asyncio.create_task(pages.serve([listener]))
+            draining = asyncio.create_task(self._draining.wait())
+            try:
+                await asyncio.wait((serving, draining), return_when=asyncio.FIRST_COMPLETED)
+                code = self._judge(serving)
+            finally:
+                self._draining.set()
+                await self._supervisor.stop(self._settings.drain_ms / 1000 + INSIST_S)
+                pages.should_exit = True
+                for task in (*kept, draining, serving):
+                    task.cancel()
+                await asyncio.gather(*kept, draining, serving, shown, return_exceptions=True)
+        return code
+
+    def _judge(self, serving: asyncio.Task[None]) -> int:
+        error = serving.exception() if serving.done() else None
+        if isinstance(error, ChildFailed):
+            self._log.error("cannot start", problem=str(error), remedy="see the lines of the process that answers")
+            return error.code or 3
+        if error is not None:
+            raise error
+        return 0
+
+    def _connections(self) -> Connections:
+        settings = self._settings
+        return Connections(
+            settings.redis_url,
+            settings.control_target,
+            settings.control_token,
+            control_authorities=settings.control_ca,
+            clock=self._clock,
+            draw=random.SystemRandom().random,
+            on_breaker=self._figures.breaker,
+        )
+
+    async def _follow(self, product: str, connections: Connections) -> None:
+        """Follow one feed; what breaks costs this feed a pause, and never the process."""
+        directory = self._settings.store_dir / feed_directory_name(product)
+        while True:
+            try:
+                with StoreWriter(directory, self._settings.store_map_bytes, self._boot_id) as writer:
+                    ring = KeyRing(self._settings.root_keys, writer.floor.key_set_version)
+                    parts = connections.parts(product, writer, ring, self._identity, self._figures)
+                    self._feeds[product] = FeedLoop(parts)
+                    await self._feeds[product].run()
+            except CorruptStore as error:
+                self._meters.counter(metrics.STORES_SET_ASIDE, product).inc()
+                self._log.error("store set aside", product=product, problem=str(error))
+                with contextlib.suppress(NothingStored, StoreUnwritable):
+                    set_aside(directory, self._clock.now_ms())
+            except Exception as error:  # noqa: BLE001 - supervision: a feed that breaks is begun again
+                self._log.error("feed ended", product=product, exc_info=error)
+            self._feeds.pop(product, None)
+            await asyncio.sleep(PAUSE_S)
+
+    async def _retire(self, intercom: Path) -> None:
+        """Let a predecessor's process go once ours answers in its place."""
+        while not self._upkeep.is_up:  # noqa: ASYNC110 - its readiness is told by a callback of the supervisor
+            await asyncio.sleep(0.01)
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(ask, intercom, "drain", ASK_S)
+            self._log.info("predecessor retired", intercom=str(intercom))
+
+    def _on_ready(self, facts: dict[str, Any]) -> None:
+        self._upkeep.up(facts)
+        self._meters.gauge(metrics.SERVING_UP).set(1)
+        self._log.info("serving", **facts, restarts=self._supervisor.restarts)
+
+    def _on_end(self, why: str) -> None:
+        self._upkeep.down()
+        self._meters.gauge(metrics.SERVING_UP).set(0)
+        self._meters.counter(metrics.SERVING_RESTARTS).inc()
+        self._log.error("serving process is down and will be started again", why=why)
+
+    def _on_damage(self, product: str) -> None:
+        feed = self._feeds.get(product)
+        self._log.error("a reader found a damaged record", product=product, following=feed is not None)
+        if feed is not None:
+            feed.report_damage()
+
+    def started(self) -> bool:
+        """Return whether checks are answered, by records or by fallbacks."""
+        return self._upkeep.is_up
+
+    def not_ready(self) -> list[str]:
+        """Return why no traffic should come here; the control plane's absence is no reason."""
+        if self._draining.is_set():
+            return ["draining"]
+        if not self._upkeep.is_up:
+            return ["the process that answers is down"]
+        if self._upkeep.last_status is None:
+            return ["the process that answers does not say how it is"]
+        problems = [f"no policy of {product} is loaded" for product in self._upkeep.not_loaded()]
+        if not problems and not self._ready_once:
+            self._ready_once = True
+            took_ms = self._clock.monotonic_ms() - self._started_mono_ms
+            self._meters.gauge(metrics.START_DURATION).set(took_ms / 1000)
+        return problems
+
+    async def metrics(self) -> bytes:
+        """Return the metrics of both processes."""
+        serving = await self._upkeep.ask("metrics")
+        pages = {"main": self._meters.exposition()}
+        return merge(pages if serving is None else {"serving": serving, **pages})
+
+    async def status(self) -> dict[str, Any]:
+        """Return what both processes know."""
+        reply = await self._upkeep.ask("status")
+        return {
+            "sidecar_id": self._identity.sidecar_id,
+            "software": self._identity.software,
+            "pid": os.getpid(),
+            "not_ready": self.not_ready(),
+            "serving": {
+                **self._upkeep.facts,
+                "restarts": self._supervisor.restarts,
+                "status": None if reply is None else self._upkeep.last_status,
+            },
+            "start": {product: one.result for product, one in self._launch.results.items()},
+            "feeds": {product: _feed_facts(feed) for product, feed in self._feeds.items()},
+        }
+
+    def __repr__(self) -> str:
+        """Show the process that answers and the feeds."""
+        return f"<App [{self._upkeep!r} | {len(self._feeds)} feeds]>"
+
+
+def _feed_facts(feed: FeedLoop) -> dict[str, Any]:
+    status = feed.status
+    return {
+        "phase": status.state.name.lower(),
+        "epoch": status.epoch,
+        "seq": status.seq,
+        "head_epoch": status.head_epoch,
+        "head_seq": status.head_seq,
+        "age_ms": status.age_ms,
+        "breakers": {"redis": status.redis_breaker.name.lower(), "control": status.control_breaker.name.lower()},
+        "counters": dict(status.counters),
+    }
+
+
+class _Pages(uvicorn.Server):
+    """uvicorn inside a process that has signal handlers of its own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+def run_app(settings: SidecarSettings, launch: Launch, clock: Clock, started_mono_ms: int, old: Path | None) -> int:
+    """Run the main process to its end."""
+
+    async def run() -> int:
+        return await App(settings, launch, clock, started_mono_ms).run(old)
+
+    try:
+        return asyncio.run(run())
+    except OSError as error:
+        sys.stderr.write(f"sidecar: {settings.admin}: {error}\n")
+        launch.serving.kill()
+        return 3
