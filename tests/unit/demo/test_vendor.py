@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -24,7 +25,7 @@ from demo.vendor import (
     write_files,
 )
 from entitlements.policy.decide import decide
-from entitlements.policy.ids import CustomerId, FeatureKey, Millis, ProductId
+from entitlements.policy.ids import CustomerId, FeatureKey, Millis, ProductId, RecordKey
 from entitlements.policy.model import Customer, Feature, PlanVersion, Query
 
 TODAY = date(2029, 2, 27)
@@ -35,20 +36,20 @@ NOW = datetime(2029, 2, 27, 15, tzinfo=UTC)
 class Compiled:
     """One product's records, looked up as a sidecar would."""
 
-    held: dict[str, Any]
+    held: Mapping[RecordKey, Any]
     complete: bool = True
 
     def feature(self, key: str) -> Feature | None:
         """Return a feature."""
-        return self.held.get(f"f/{key}")
+        return self.held.get(RecordKey(f"f/{key}"))
 
     def plan(self, ref: str) -> PlanVersion | None:
         """Return a plan version."""
-        return self.held.get(f"p/{ref}")
+        return self.held.get(RecordKey(f"p/{ref}"))
 
     def customer(self, customer_id: str) -> Customer | None:
         """Return a customer."""
-        return self.held.get(f"c/{customer_id}")
+        return self.held.get(RecordKey(f"c/{customer_id}"))
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def records(document: dict[str, Any]) -> dict[str, Compiled]:
     """Return the compiled records of each product."""
     parsed = parse_document(document, int(NOW.timestamp() * 1000))
-    return {key: Compiled(dict(compile_document(parsed, ProductId(key)))) for key in PRODUCTS}
+    return {key: Compiled(compile_document(parsed, ProductId(key))) for key in PRODUCTS}
 
 
 def test_size_of_the_catalogue(document: dict[str, Any]) -> None:
