@@ -45,11 +45,16 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(arguments: list[str] | None = None, clock: Clock | None = None) -> int:
+def main(argv: list[str]) -> int:
     """Run the command; returns 0, or 1 after printing what is wrong and what to do."""
-    options = build_parser().parse_args(arguments)
+    return run(argv, SystemClock())
+
+
+def run(argv: list[str], clock: Clock) -> int:
+    """Run the command at a clock's time; as `main`."""
+    options = build_parser().parse_args(argv)
     files = KeyFiles(options.dir)
-    now_ms = Millis((SystemClock() if clock is None else clock).now_ms())
+    now_ms = Millis(clock.now_ms())
     try:
         if options.command == "init":
             bundle = files.initialise(options.offline_root)
@@ -106,4 +111,4 @@ def _duration(raw: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

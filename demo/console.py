@@ -29,7 +29,8 @@ SUB_COMMANDS = {
         "control.cli_apply", "bring a catalogue file into the control plane, after showing what changes", "control"
     ),
     "audit": SubCommand("control.cli_audit", "list and verify the audit chain", "control"),
-    "keys": SubCommand("control.cli_keys", "create, list and revoke API keys", "control"),
+    "keys": SubCommand("control.cli_keys", "make, show and rotate the keys that sign the feed", "control"),
+    "feed": SubCommand("control.cli_feed", "show the feeds, begin a new epoch after a restore", "control"),
     "bench": SubCommand("benchmarks.__main__", "run the benchmarks (in a checkout)", "demo"),
     "docs": SubCommand("demo.docs", "write the reference pages from the code (in a checkout)", "demo"),
 }

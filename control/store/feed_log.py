@@ -67,6 +67,10 @@ class FeedLog:
         self._engine = store.engine
         self._writing = for_writing(store.engine)
 
+    def now_ms(self) -> int:
+        """Return the wall time of the clock that stamps commits."""
+        return self._store.clock.now_ms()
+
     def heads(self) -> list[FeedHead]:
         """Return the head of every feed, ordered by name."""
         with self._engine.connect() as connection:

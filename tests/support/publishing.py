@@ -6,19 +6,9 @@ from dataclasses import dataclass
 from hashlib import shake_128
 from pathlib import Path
 
-from control.acks import AckDesk
-from control.epochs import EpochKeeper
-from control.heartbeats import HeartbeatBook
-from control.key_files import KeyFiles
+from control.feed_side import FeedSide
 from control.metrics import FEED_SERVICE_METRICS, PUBLISHER_METRICS
-from control.publisher import Publisher
-from control.publisher_feed import Shared
-from control.redis_log import RedisLog
-from control.signing import Signer
-from control.snapshots import SnapshotShelf
-from control.snapshotter import Snapshotter
 from control.store.database import open_engine
-from control.store.feed_log import FeedLog
 from control.store.schema import migrate
 from control.store.unit_of_work import Store
 from entitlements.policy.ids import Epoch, RecordKey
@@ -64,19 +54,18 @@ class Office:
     redis_url: str | None
 
     def __post_init__(self) -> None:
-        """Put the parts together as the composition root does."""
+        """Put the parts together."""
         self.clock = manual(self.store)
         self.meters = Meters((*PUBLISHER_METRICS, *FEED_SERVICE_METRICS))
-        self.log = FeedLog(self.store)
-        self.redis = None if self.redis_url is None else RedisLog.at(self.redis_url, self.clock, self.meters)
-        self.signer = Signer.of_directory(KeyFiles(self.keys), self.clock)
-        self.shelf = SnapshotShelf(self.log, self.signer, self.clock, self.meters)
-        self.epochs = EpochKeeper(self.log, self.clock, self.meters)
-        self.shared = Shared(self.log, self.redis, self.signer, self.shelf, self.epochs, self.clock, self.meters)
-        self.heartbeats = HeartbeatBook(self.signer)
-        self.desk = AckDesk()
-        self.publisher = Publisher(self.shared, self.heartbeats, self.desk)
-        self.snapshotter = Snapshotter(self.shared, self.publisher.feed)
+        self.side = FeedSide(self.store, self.keys, self.redis_url, self.meters)
+        self.log = self.side.sources.log
+        self.signer = self.side.sources.signer
+        self.redis = self.side.redis
+        self.shelf = self.side.shelf
+        self.heartbeats = self.side.heartbeats
+        self.desk = self.side.desk
+        self.publisher = self.side.publisher
+        self.snapshotter = self.side.snapshotter
 
     def turn(self, ms: int = 500) -> None:
         """Let time pass and the publisher and the snapshotter each work once."""
@@ -90,8 +79,7 @@ class Office:
 
     def close(self) -> None:
         """Close connections."""
-        if self.redis is not None:
-            self.redis.close()
+        self.side.close()
 
 
 def open_store(url: str) -> Store:

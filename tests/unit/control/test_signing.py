@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from control.cli_keys import main
+from control.cli_keys import run
 from control.key_files import KeyFileError, KeyFiles
 from control.signing import NoSigningKeyError, Signer
 from entitlements.policy.ids import Millis
@@ -165,15 +165,15 @@ def test_a_directory_without_a_needed_key_is_refused_at_start(tmp_path: Path) ->
 def test_the_command_line_makes_shows_and_rotates(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What it prints names every key and no private byte."""
     clock = ManualClock(NOW_MS)
-    assert main(["init", "--dir", str(tmp_path)], clock) == 0
+    assert run(["init", "--dir", str(tmp_path)], clock) == 0
     bundle = KeyFiles(tmp_path).load()
-    assert main(["show", "--dir", str(tmp_path), "--root"], clock) == 0
+    assert run(["show", "--dir", str(tmp_path), "--root"], clock) == 0
     assert capsys.readouterr().out.splitlines()[-1] == bundle.roots[0].hex()
-    assert main(["rotate", "--dir", str(tmp_path), "--role", "policy"], clock) == 0
+    assert run(["rotate", "--dir", str(tmp_path), "--role", "policy"], clock) == 0
     shown = capsys.readouterr().out
     assert "key set 2" in shown
     assert "counts in 1440 min" in shown
-    assert main(["rotate", "--dir", str(tmp_path), "--role", "policy", "--revoke-old"], clock) == 0
+    assert run(["rotate", "--dir", str(tmp_path), "--role", "policy", "--revoke-old"], clock) == 0
     shown = capsys.readouterr().out
     assert shown.count("revoked") == 3  # two keys, and the sentence about re-epoch
     assert "re-epoch" in shown
@@ -184,5 +184,5 @@ def test_the_command_line_makes_shows_and_rotates(tmp_path: Path, capsys: pytest
 
 def test_the_command_line_explains_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 1 and one sentence with the remedy."""
-    assert main(["show", "--dir", str(tmp_path)]) == 1
+    assert run(["show", "--dir", str(tmp_path)], ManualClock(NOW_MS)) == 1
     assert "entitlements keys init" in capsys.readouterr().err
