@@ -45,7 +45,8 @@ class Meters:
 
     def __init__(self, declared: Iterable[Metric]) -> None:
         """Make a registry with one collector for each declaration, and with the interpreter's and the process's own figures."""
-        disable_created_metrics()  # a series with the time of birth beside each counter doubles the page and tells nobody anything
+        # A series with the time of birth beside each counter doubles the page and tells nobody anything.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
