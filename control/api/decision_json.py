@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import Final
-
 from control.api.schemas.decisions import (
     ConsideredReply,
     DecisionReply,
@@ -12,17 +9,16 @@ from control.api.schemas.decisions import (
     FreshnessReply,
     RemedyReply,
 )
-from entitlements.policy.model import UNLIMITED, Decision, Explanation, Source, Value
+from entitlements.policy.condition_json import render_instant
+from entitlements.policy.model import UNLIMITED, Decision, Explanation, Instant, Source, Value
 from entitlements.policy.reasons import RemedyAction
 
-_EPOCH_START: Final = datetime(1970, 1, 1, tzinfo=UTC)
 ValueJson = bool | int | str | list[str]
 
 
 def instant_text(ms: int) -> str:
-    """Return ISO 8601 in UTC, with milliseconds only where there are any."""
-    moment = _EPOCH_START + timedelta(milliseconds=ms)
-    return moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds").replace("+00:00", "Z")
+    """Return ISO 8601 in UTC with milliseconds."""
+    return render_instant(Instant(ms))
 
 
 def duration_text(ms: int) -> str:

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from control.api.problems import (
+    BUSY,
     CONFLICT,
     INTERNAL,
     INVALID,
@@ -26,7 +27,7 @@ from control.api.problems import (
     problem_response,
     request_id_of,
 )
-from control.domain.errors import Conflict, ControlError, Invalid, NotFound, Problem, StaleRevision
+from control.domain.errors import Busy, Conflict, ControlError, Invalid, NotFound, Problem, StaleRevision
 
 _PLACES: Final = frozenset({"body", "query", "path", "header"})
 _SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
@@ -111,6 +112,8 @@ def control_problem(error: ControlError, prefix: str = "") -> ProblemError:
         remedy = "Read it again, repeat your change on what you find, and send its ETag."
         stale = field_problem("If-Match", f"names revision {error.expected}", remedy)
         return ProblemError(STALE_REVISION, _sentence(str(error)), [stale])
+    if isinstance(error, Busy):
+        return ProblemError(BUSY, _sentence(str(error)), headers={"Retry-After": "1"})
     return ProblemError(CONFLICT, _sentence(str(error)))
 
 

@@ -94,6 +94,26 @@ class PlanVersionBody(Body):
     )
 
 
+class ProductForm(ProductBody):
+    """A product as it is stored: without what says nothing."""
+
+    key: Id
+    name: Name | None = None  # type: ignore[assignment]  # a catalogue file may leave it out
+
+
+class FeatureForm(FeatureBody):
+    """A feature as it is stored."""
+
+    key: Id
+
+
+class OfferForm(PlanVersionBody):
+    """A version of a plan or add-on as it is stored."""
+
+    key: Id
+    version: int
+
+
 class ApplyBody(Body):
     """A whole catalogue document, as `entitlements apply` sends it."""
 

@@ -16,6 +16,8 @@ from control.api.rest import RestParts, create_rest
 from control.api.route import api_router
 from control.api.schemas.values import Body, Id, Int64, Value
 from control.api.segments import PathId
+from control.store.database import open_engine
+from control.store.unit_of_work import Store
 from entitlements.runtime.clock import ManualClock
 from entitlements.runtime.logs import configure
 
@@ -91,8 +93,15 @@ def rest_client() -> TestClient:
         raise RuntimeError(text)
 
     COUNTS.seen.clear()
+    clock = ManualClock(1_000)
     parts = RestParts(
-        Authenticator(Keys(), PEPPER, ManualClock(1_000)), ManualClock(1_000), COUNTS, dict, lambda: b"metric 1\n"
+        store=Store(open_engine("sqlite://"), clock),
+        authenticator=Authenticator(Keys(), PEPPER, clock),
+        pepper=PEPPER,
+        clock=clock,
+        metrics=COUNTS,
+        readiness=dict,
+        exposition=lambda: b"metric 1\n",
     )
     return TestClient(create_rest(parts, [router]), raise_server_exceptions=False)
 
