@@ -73,6 +73,8 @@ def account_form(connection: Connection, customer: str) -> Form:
 
 
 def _accounts(connection: Connection, rows: Sequence[tuple[str, Form]]) -> Iterator[Account]:
+    if not rows:
+        return
     held = _holdings(connection, [key for key, _ in rows])
     for key, form in rows:
         parts = held[key]
@@ -83,7 +85,7 @@ def _holdings(connection: Connection, ids: Sequence[str]) -> defaultdict[str, de
     """Return customer -> list name -> forms, ordered by id."""
     parts = [
         sa.select(sa.literal(name).label("name"), table.c.customer, table.c.id, table.c.body).where(
-            table.c.customer.in_(ids) if len(ids) > 1 else table.c.customer == ids[0]
+            table.c.customer.in_(ids)
         )
         for name, table in HOLDINGS.items()
     ]

@@ -63,7 +63,7 @@ def save(
     if found is None:
         connection.execute(sa.insert(table), {**keys, **(more or {}), "body": to_text(form), "revision": 1})
         return Saved(form, 1, changed=True, before=None)
-    if found.form == form and to_text(found.form) == to_text(form):
+    if to_text(found.form) == to_text(form):  # as texts, because 1 == True
         return Saved(form, found.revision, changed=False, before=found.form)
     revision = found.revision + 1
     connection.execute(
