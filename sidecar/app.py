@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import random
 import secrets
@@ -229,7 +230,7 @@ class App:
             "serving": {
                 **self._upkeep.facts,
                 "restarts": self._supervisor.restarts,
-                "status": None if reply is None else self._upkeep.last_status,
+                "status": None if reply is None else json.loads(reply),
             },
             "start": {product: one.result for product, one in self._launch.results.items()},
             "feeds": {product: _feed_facts(feed) for product, feed in self._feeds.items()},

@@ -213,7 +213,13 @@ class Engine:
         """Return what asks the transport to come back when every product has reached its version, or too late for more waiting."""
         remaining = call.time_remaining()
         wait_s = self._wait_s if remaining is None else min(self._wait_s, max(0.0, remaining - REPLY_MARGIN_S))
-        return NotYet(lambda: all(self._reached(*pair) for pair in wanted.items()), wait_s, finish)
+        self.tally.wait_moved(1)
+
+        def come_back() -> bytes:
+            self.tally.wait_moved(-1)
+            return finish()
+
+        return NotYet(lambda: all(self._reached(*pair) for pair in wanted.items()), wait_s, come_back)
 
     def _reached(self, product: ProductId, wanted: tuple[int, int]) -> bool:
         try:

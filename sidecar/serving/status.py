@@ -40,10 +40,16 @@ class Status:
         return meters.exposition()
 
     def as_json(self) -> bytes:
-        """Return pid, clock and, per product, position, age and what is wrong with the store."""
+        """Return pid, clock, calls that wait for a version and, per product, position, age and what is wrong with the store."""
         now, mono = self._clock.read()
         products = {product: self._product(shelf, now, mono) for product, shelf in self._engine.shelves.items()}
-        return json.dumps({"pid": os.getpid(), "clock_offset_ms": self._clock.offset_ms, "products": products}).encode()
+        told = {
+            "pid": os.getpid(),
+            "clock_offset_ms": self._clock.offset_ms,
+            "waiting": self._engine.tally.waiting,
+            "products": products,
+        }
+        return json.dumps(told).encode()
 
     def _product(self, shelf: Shelf, now: int, mono: int) -> dict[str, object]:
         state = _state(shelf)

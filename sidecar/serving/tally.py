@@ -57,6 +57,8 @@ class Tally:
         self._answers: dict[tuple[Code, ServedFrom], Count] = {}
         self._took = {method: Durations() for method in METHODS}
         self._check_took = self._took[CHECK]
+        self.waiting = 0
+        """Calls that wait for a version at this moment."""
         self._hits = self._revalidated = self._misses = 0
         self._meters = meters
         self.waited_reached = meters.counter(metrics.VERSION_WAITS, "reached").inc
@@ -87,6 +89,11 @@ class Tally:
         """Count one decision."""
         with self._gate:
             answer.number += 1
+
+    def wait_moved(self, by: int) -> None:
+        """Count a call that begins (1) or ends (-1) to wait for a version."""
+        with self._gate:
+            self.waiting += by
 
     def took(self, method: str, seconds: float) -> None:
         """Count the duration of one call."""

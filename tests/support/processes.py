@@ -126,6 +126,10 @@ class ServingProcess:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Signal it, wait for its end, return its exit code."""
         self.process.send_signal(number)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Wait for its end and return its exit code."""
         code = self.process.wait(STOP_S)
         if self.process.stdout is not None:
             self.process.stdout.close()
