@@ -95,19 +95,24 @@ def principal_of(request: Request) -> Principal:
 Caller = Annotated[Principal, Depends(principal_of)]
 
 
+def require(principal: Principal, scope: Scope) -> None:
+    """Let only a principal with a scope pass; end the request with 403 otherwise."""
+    if principal.may(scope):
+        return
+    held = ", ".join(sorted(each.value for each in principal.scopes))
+    remedy = f"Use a key with the scope {scope.value} (or admin)."
+    raise ProblemError(
+        FORBIDDEN,
+        f"This needs the scope {scope.value}; the key {principal.name!r} has {held}.",
+        [field_problem("Authorization", f"lacks the scope {scope.value}", remedy)],
+    )
+
+
 def needs(scope: Scope) -> Callable[[Request], None]:
     """Return a dependency that lets only principals with a scope pass."""
 
     def check(request: Request) -> None:
-        principal = principal_of(request)
-        if not principal.may(scope):
-            held = ", ".join(sorted(each.value for each in principal.scopes))
-            remedy = f"Use a key with the scope {scope.value} (or admin)."
-            raise ProblemError(
-                FORBIDDEN,
-                f"This needs the scope {scope.value}; the key {principal.name!r} has {held}.",
-                [field_problem("Authorization", f"lacks the scope {scope.value}", remedy)],
-            )
+        require(principal_of(request), scope)
 
     check.scope = scope  # type: ignore[attr-defined]  # read by the reference page and the authorization tests
     return check

@@ -6,7 +6,6 @@ sidecar refuses is refused here with the same field.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,12 +15,9 @@ from control.api.schemas.decisions import DecisionReply, FreshnessReply, Questio
 from entitlements.policy.condition_json import parse_instant
 from entitlements.policy.decide import decide
 from entitlements.policy.freshness import apply_ladder, next_edge_ms, state_of
-from entitlements.policy.ids import Millis, ProductId, customer_record_key, feature_record_key, plan_record_key
+from entitlements.policy.ids import Millis, ProductId
 from entitlements.policy.model import (
     DEFAULT_LADDER,
-    Customer,
-    Feature,
-    PlanVersion,
     Query,
     Records,
     ValueType,
@@ -35,29 +31,6 @@ _EXPLAIN: Final = {
     "SUMMARY": "EXPLAIN_LEVEL_SUMMARY",
     "FULL": "EXPLAIN_LEVEL_FULL",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class HeldRecords:
-    """Records in memory, all of one product."""
-
-    held: Mapping[str, Feature | PlanVersion | Customer]
-    complete: bool = True
-
-    def feature(self, key: str) -> Feature | None:
-        """Return a feature or None."""
-        found = self.held.get(feature_record_key(key))
-        return found if isinstance(found, Feature) else None
-
-    def plan(self, ref: str) -> PlanVersion | None:
-        """Return a plan or add-on version or None."""
-        found = self.held.get(plan_record_key(ref))
-        return found if isinstance(found, PlanVersion) else None
-
-    def customer(self, customer_id: str) -> Customer | None:
-        """Return a customer or None."""
-        found = self.held.get(customer_record_key(customer_id))
-        return found if isinstance(found, Customer) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from control.api.credentials import IMPLIED, Scope
 from control.api.problems import KINDS
 from control.api.rest import describe_rest
-from control.api.route import BODY_LIMIT, DOCUMENT_LIMIT
+from control.api.route import BODY_LIMIT, DOCUMENT_LIMIT, PREFIX
 from control.api.routers import ROUTERS
 
 _OPENING: Final = """# REST API of the control plane
@@ -78,8 +78,8 @@ def _scope_row(scope: Scope) -> str:
 
 
 def _row(method: str, path: str, operation: dict[str, Any]) -> str:
-    scope = operation.get("x-scope", "none")
-    return f"| `{method.upper()} {path}` | {scope} | {operation['summary'].rstrip('.')}. |"
+    scope = operation.get("x-scope", "any key" if path.startswith(PREFIX) else "no key")
+    return f"| `{method.upper()} {path}` | {scope} | {operation['summary'].rstrip('.?')}. |"
 
 
 def scope_of(route: APIRoute) -> Scope | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -98,7 +98,7 @@ def _translate(path: str, error: Mapping[str, Any]) -> FieldProblem:
 def control_problem(error: ControlError, prefix: str = "") -> ProblemError:
     """Return what the domain refused as a problem; `prefix` is where its input stood in the request's body."""
     if isinstance(error, Invalid):
-        return invalid_fields([_domain_field(each, prefix) for each in error.problems])
+        return invalid_fields(domain_fields(error.problems, prefix))
     if isinstance(error, Conflict):
         return ProblemError(
             CONFLICT, f"{_sentence(str(error.problem.problem))}", [_domain_field(error.problem, prefix)]
@@ -115,6 +115,11 @@ def control_problem(error: ControlError, prefix: str = "") -> ProblemError:
     if isinstance(error, Busy):
         return ProblemError(BUSY, _sentence(str(error)), headers={"Retry-After": "1"})
     return ProblemError(CONFLICT, _sentence(str(error)))
+
+
+def domain_fields(problems: Iterable[Problem], prefix: str = "") -> list[FieldProblem]:
+    """Return mistakes that the domain found, with their paths seen from the request's body."""
+    return [_domain_field(each, prefix) for each in problems]
 
 
 def _domain_field(each: Problem, prefix: str) -> FieldProblem:

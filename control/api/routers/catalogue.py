@@ -102,6 +102,7 @@ def _offers(noun: str, *, addon: bool) -> APIRouter:
     router = api_router("catalogue")
     place = f"/products/{{product}}/{noun}s"
     words = "add-on" if addon else "plan"
+    one = f"an {words}" if addon else f"a {words}"
     publish = catalogue.publish_addon if addon else catalogue.publish_plan
 
     @router.get(
@@ -121,7 +122,7 @@ def _offers(noun: str, *, addon: bool) -> APIRouter:
         place + "/{key}/versions",
         response_model=Page[Stored[OfferForm]],
         name=f"list_{noun}_versions",
-        summary=f"List every version of a {words}, oldest first",
+        summary=f"List every version of {one}, oldest first",
         **reads(),
     )
     def list_versions(product: PathId, key: PathId, store: Reads) -> Response:
@@ -136,7 +137,7 @@ def _offers(noun: str, *, addon: bool) -> APIRouter:
         place + "/{key}/versions/{version}",
         response_model=Stored[OfferForm],
         name=f"read_{noun}_version",
-        summary=f"Read a version of a {words}",
+        summary=f"Read a version of {one}",
         **reads(tagged=True),
     )
     def read_version(product: PathId, key: PathId, version: VersionNumber, store: Reads) -> Response:
@@ -149,7 +150,7 @@ def _offers(noun: str, *, addon: bool) -> APIRouter:
         place + "/{key}/versions/{version}",
         response_model=Written[OfferForm],
         name=f"publish_{noun}_version",
-        summary=f"Publish a version of a {words}",
+        summary=f"Publish a version of {one}",
         description="A published version never changes: other content under its number is a conflict (409).",
         **writes(Scope.PUBLISH, creates=True),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr
 
@@ -93,24 +93,32 @@ class At(Body):
     at: Instant | None = Field(default=None, description="Now, when not given.")
 
 
+NOW: Final = At()
+
+
+class Start(Body):
+    """A subscription that begins: SCHEDULED before `at`, then TRIALING or ACTIVE."""
+
+    product: Id
+    plan: PlanVersionRef
+    quantity: Quantity = 1
+    addons: dict[PlanVersionRef, Quantity] = Field(default={}, max_length=100, description="Version to quantity.")
+    at: Instant | None = Field(default=None, description="When; now, when not given.")
+    trial_until: Instant | None = Field(default=None, description="End of a trial that it begins with.")
+    converts: StrictBool = Field(default=False, description="The trial becomes active by itself at its end.")
+    until: Instant | None = Field(default=None, description="End of the term; open, when not given.")
+    grace_until: Instant | None = Field(default=None, description="Access in grace after the term.")
+    pending: Literal["PENDING_APPROVAL", "PENDING_PAYMENT"] | None = Field(
+        default=None, description="Nothing starts before activate."
+    )
+
+
 class ChangePlan(Body):
     """Move to another plan version; add-ons stay."""
 
     plan: PlanVersionRef
     at: Instant | None = Field(default=None, description="When; now, when not given.")
     quantity: Quantity | None = Field(default=None, description="How many; as before, when not given.")
-
-
-class Cancel(Body):
-    """End a subscription. It stays active until the date."""
-
-    at: Instant | None = Field(default=None, description="When; now, when not given.")
-
-
-class ConvertTrial(Body):
-    """Let a trial become a paying subscription."""
-
-    at: Instant | None = Field(default=None, description="When; at the trial's end, when not given.")
 
 
 class ExtendTrial(Body):
@@ -123,13 +131,6 @@ class PastDue(Body):
     """A payment failed: access in grace, until it ends."""
 
     grace_until: Instant
-    at: Instant | None = Field(default=None, description="When; now, when not given.")
-
-
-class Renew(Body):
-    """Make a subscription active again, or for another term."""
-
-    until: Instant | None = Field(default=None, description="End of the term; open, when not given.")
     at: Instant | None = Field(default=None, description="When; now, when not given.")
 
 
@@ -150,3 +151,50 @@ class AddAddon(Body):
     quantity: Quantity = 1
     from_: From = None
     until: Until = None
+
+
+class Term(Body):
+    """A term that begins."""
+
+    at: Instant | None = Field(default=None, description="When; now, when not given.")
+    until: Instant | None = Field(default=None, description="End of the term; open, when not given.")
+
+
+class CustomerForm(CustomerBody):
+    """A customer as it is stored."""
+
+    id: Id
+
+
+class SubscriptionForm(SubscriptionBody):
+    """A subscription as it is stored."""
+
+    id: Id
+
+
+class OverrideForm(OverrideBody):
+    """An override as it is stored."""
+
+    id: Id
+    reason: Reason | None = None  # type: ignore[assignment]  # a catalogue file may leave it out
+
+
+class SuspensionForm(SuspensionBody):
+    """A suspension as it is stored."""
+
+    id: Id
+
+
+class PromotionForm(PromotionBody):
+    """A promotion as it is stored."""
+
+    id: Id
+
+
+class CustomerDocument(CustomerForm):
+    """A customer with everything that belongs to it, as a catalogue document holds it."""
+
+    subscriptions: list[SubscriptionForm] = Field(default=[])
+    overrides: list[OverrideForm] = Field(default=[])
+    suspensions: list[SuspensionForm] = Field(default=[])
+    promotions: list[PromotionForm] = Field(default=[])

@@ -36,3 +36,10 @@ class Page(Reply, Generic[Thing]):
 
     items: list[Thing]
     next: str | None = Field(default=None, description="Value of `after` for the next page; null on the last.")
+
+
+class Deleted(Reply):
+    """The outcome of a deletion."""
+
+    id: str
+    versions: dict[str, str] = Field(description="Product to version token that contains the write.")
