@@ -73,7 +73,11 @@ class Retry:
             retry=tenacity.retry_if_exception(self._again),
             reraise=True,
         )
-        return await retrying(call)
+
+        async def attempt() -> T:  # tenacity awaits what was declared with `async def`, and nothing else
+            return await call()
+
+        return await retrying(attempt)
 
     def run_sync(self, call: Callable[[], T]) -> T:
         """Call `call()` until it succeeds or the attempts are used up."""

@@ -353,6 +353,23 @@ def test_a_forgotten_re_epoch_is_noticed_by_the_signed_log(
     assert (packed.at.epoch, packed.at.seq, packed.record_count) == (epoch, 0, 4 + afterwards)
 
 
+def test_the_fast_path_never_joins_two_branches(office: Office, vendor: Vendor, valkey: redis.Redis) -> None:
+    """Restored under a running publisher, and already past the old head: the next delta fits by number only."""
+    vendor.commit(10)
+    office.turn()
+    restore(office, vendor, 4)
+    vendor.commit(7, tag="other ")
+
+    def publish() -> None:
+        office.publisher.announce([FEED])
+        office.publisher.follow()
+
+    told = frames(valkey, office, publish)
+    assert [message for message in told if isinstance(message, FeedDelta)] == []
+    office.turn()
+    assert int(head(valkey)["e"]) > EPOCH
+
+
 def ack(office: Office, seq: int, chain: bytes, epoch: int = EPOCH) -> SidecarAck:
     """Return a report."""
     return SidecarAck(

@@ -1,6 +1,7 @@
 """Retry tries a fixed number of times, pauses with jitter, and leaves an open breaker alone."""
 
 import asyncio
+from collections.abc import Awaitable
 
 import pytest
 
@@ -95,3 +96,15 @@ def test_refuses_no_attempts() -> None:
     """A retry that never calls is a mistake."""
     with pytest.raises(ValueError, match="attempts"):
         Retry(0, Backoff(0.2, 1.0), (OSError,), draw=lambda: 0.5)
+
+
+async def test_a_call_that_only_returns_an_awaitable_is_awaited() -> None:
+    """A lambda around a client's method is no `async def`, and its answer counts all the same."""
+    pauses: list[float] = []
+    flaky = Flaky(2, OSError("down"))
+
+    def call() -> Awaitable[str]:
+        return flaky.call_later()
+
+    assert await retry_with(pauses).run(call) == "answer"
+    assert flaky.calls == 3
