@@ -6,18 +6,18 @@ text, a whole number, true or false, a list of texts, or ``{"timestamp": "2026-0
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
 from entitlements.policy.conditions import MAX_DEPTH, MAX_NODES, ConditionError, check_condition
+from entitlements.policy.instants import parse_instant, render_instant
 from entitlements.policy.model import AllOf, AnyOf, Attribute, Comparison, Condition, Instant, Not, Operator
+
+__all__ = ["Json", "parse_condition", "parse_instant", "render_condition", "render_instant"]
 
 Json: TypeAlias = "bool | int | str | list[Json] | dict[str, Json]"
 
 _OPERATORS: Final = {operator.name.lower(): operator for operator in Operator}
 _WORDS: Final = ("all", "any", "not", *_OPERATORS)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 def parse_condition(obj: object) -> Condition:
@@ -40,23 +40,6 @@ def render_condition(condition: Condition) -> dict[str, Json]:
     if condition.operand is None:
         return {name: condition.attribute}
     return {name: [condition.attribute, _render_operand(condition.operand)]}
-
-
-def parse_instant(text: str) -> Instant:
-    """Return the instant of an ISO-8601 text with offset, to the millisecond; ValueError says what is wrong."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is not an ISO-8601 instant such as 2026-01-31T12:00:00Z") from None
-    if moment.tzinfo is None:
-        raise ValueError(f"{text!r} has no offset; add Z or +01:00")
-    return Instant((moment - _EPOCH) // _MILLISECOND)
-
-
-def render_instant(instant: Instant) -> str:
-    """Return an instant as ISO-8601 in UTC with milliseconds."""
-    moment = _EPOCH + instant.ms * _MILLISECOND
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
 class _Reader:

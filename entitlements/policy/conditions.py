@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from entitlements.policy.ids import Millis, id_problem
+from entitlements.policy.instants import date_of
 from entitlements.policy.model import (
     AllOf,
     AnyOf,
@@ -122,7 +123,7 @@ def describe(condition: Condition) -> str:
 
 def _shown(value: Attribute | None) -> str:
     if isinstance(value, Instant):
-        return f"timestamp {value.ms} ms"
+        return date_of(value.ms)
     if isinstance(value, tuple):
         return "[" + ", ".join(map(str, value[:8])) + (", ...]" if len(value) > 8 else "]")
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -136,6 +137,8 @@ def _miss(clause: Comparison, attributes: Mapping[str, Attribute]) -> str:
     wanted = str if clause.operator in {Operator.IN, Operator.NOT_IN} else type(operand)
     if type(found) is not wanted:
         return f"the attribute is {_TYPE_NAMES[type(found)]}, not {_TYPE_NAMES.get(wanted, 'comparable')}"
+    if clause.attribute == TIME:
+        return "the time of the decision is another"  # saying which would make every millisecond's answer a new one
     return f"the attribute is {_shown(found)}"
 
 

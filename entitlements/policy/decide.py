@@ -114,7 +114,7 @@ def _absence(sources: Sources) -> Code:
 
 def _grant_override(verdict: Verdict, id_: str, value: Value | None, grants: list[Grant]) -> None:
     """An override allows by itself and replaces the value; without one it leaves the value to the others (semantics B4)."""
-    if value is None:
+    if value is None or verdict.feature.kind is FeatureKind.SWITCH:
         value, _ = _combined(verdict.feature, grants)
     _grant(verdict, Grant(Source.OVERRIDE, id_, "", AccessLevel.FULL), AccessLevel.FULL, value)
 

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from entitlements.policy.condition_json import render_instant
 from entitlements.policy.conditions import explain_condition
 from entitlements.policy.inquiry import NEVER, Inquiry
+from entitlements.policy.instants import date_of
 from entitlements.policy.model import (
     AccessLevel,
     ConsideredSource,
     ExplainLevel,
     Explanation,
     FeatureKind,
-    Instant,
     Obligation,
     Query,
     Source,
@@ -37,8 +36,6 @@ _CODE_RULES: Final = {
     Code.VALUE_NOT_ALLOWED: ("B5",),
     Code.NO_SUBSCRIPTION: ("D3",),
 }
-_FAR: Final = 253_402_300_800_000
-"""The end of the year 9999, beyond which a date has no ISO form."""
 
 
 def explain_lookup(query: Query, code: Code) -> Explanation:
@@ -92,11 +89,6 @@ def _particulars(verdict: Verdict, code: Code, inquiry: Inquiry) -> str:
     if inquiry.edge != NEVER:
         parts.append(f"may change at {date_of(inquiry.edge)}")
     return "; ".join(parts) + "."
-
-
-def date_of(ms: int) -> str:
-    """Return an instant for people; far beyond the calendar, the bare number."""
-    return render_instant(Instant(ms)) if 0 <= ms < _FAR else f"{ms} ms"
 
 
 def _rules(verdict: Verdict, code: Code, inquiry: Inquiry, obligations: tuple[Obligation, ...]) -> tuple[str, ...]:

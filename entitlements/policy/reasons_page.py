@@ -28,7 +28,9 @@ def pages() -> dict[str, str]:
     parts = [_HEAD]
     for family, sentence in _FAMILIES.items():
         parts.append(f"## {family.value.capitalize()}\n\n{sentence}\n")
-        parts.append("| code | for the end user | for the engineer | retryable | remedy | HTTP |\n|---|---|---|---|---|---|")
+        parts.append(
+            "| code | for the end user | for the engineer | retryable | remedy | HTTP |\n|---|---|---|---|---|---|"
+        )
         for reason in REASONS.values():
             if reason.family is family:
                 name = f"`{reason.code.name}`" + (" *later*" if reason.code in NOT_PRODUCED else "")
