@@ -165,6 +165,13 @@ def test_false_in_a_plan_is_not_included() -> None:
     assert decide(ask(EXPORTS), PolicySet.of((SWITCH, plan(True, EXPORTS), subscribed())), NOW).allowed
 
 
+def test_an_override_says_true_of_a_switch_and_the_answer_has_no_value() -> None:
+    """Only config features have values in answers."""
+    granted = Customer(ACME, overrides=(Override("o", EXPORTS, OverrideEffect.ALLOW, True),))
+    decision = decide(ask(EXPORTS), PolicySet.of((SWITCH, granted)), NOW)
+    assert (decision.code, decision.value) == (Code.ENTITLED_OVERRIDE, None)
+
+
 def test_sources_without_a_value_leave_it_to_the_others_and_then_to_the_default() -> None:
     """They grant; they add nothing to the value (semantics B5)."""
     gift = replace(subscribed(), promotions=(Promotion("gift", PROJECTS, 1),))
