@@ -26,7 +26,6 @@ from typing import Final
 
 from google.protobuf.internal import api_implementation
 
-from entitlements.runtime import logs
 from entitlements.runtime.boot import read_boot_id
 from entitlements.runtime.clock import SystemClock
 from entitlements.runtime.locks import FileLock, LockTaken
@@ -38,7 +37,7 @@ from sidecar.serving.api import build_surface
 from sidecar.serving.cache import DecisionCache
 from sidecar.serving.engine import Engine
 from sidecar.serving.fallbacks import FallbackError, load_fallbacks
-from sidecar.serving.report import Report
+from sidecar.serving.report import Log, Report
 from sidecar.serving.shelf import open_shelves
 from sidecar.serving.standard_services import Health, attach_reflection
 from sidecar.serving.status import Status
@@ -60,7 +59,7 @@ class Serving:
         """Make the parts; nothing is opened, bound or claimed yet."""
         self._settings = settings
         self._stop = threading.Event()
-        self._log = logs.logger()
+        self._log = Log(settings.log_level, settings.log_format)
         boot_id = read_boot_id()
         clock = SteadyClock(SystemClock())
         meters = Meters(metrics.SERVING)
@@ -107,6 +106,8 @@ class Serving:
             gc.freeze()
             announce({"pid": os.getpid(), "port": self._transport.tcp_port, "intercom": str(path)})
             self._log.info("answering", transport=repr(self._transport), takeover=takeover)
+            if api_implementation.Type() != "upb":
+                self._log.warning("protobuf runs without its C implementation", remedy="install a protobuf wheel")
             self._stop.wait()
             self._log.info("draining", grace_ms=self._settings.drain_ms)
             self._health.drain()
@@ -157,9 +158,6 @@ def main(argv: Sequence[str]) -> int:
     """Run the process; return its exit code: 0 after a drain, 2 for wrong settings, 3 when the endpoints cannot be had."""
     try:
         settings = load(SidecarSettings, os.environ)
-        logs.configure(settings.log_level, settings.log_format, process="serving")
-        if api_implementation.Type() != "upb":
-            logs.logger().warning("protobuf runs without its C implementation", remedy="install a protobuf wheel")
         settings.store_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         serving = Serving(settings)
     except (SettingsError, FallbackError) as error:
@@ -171,7 +169,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         serving.run(takeover=order == "go takeover")
     except (OSError, EndpointTaken, LockTaken) as error:
-        logs.logger().error("cannot answer", problem=str(error))
+        Log(settings.log_level, settings.log_format).error("cannot answer", problem=str(error))
         return 3
     return 0
 

@@ -9,11 +9,30 @@ TOLD: Final = 100
 """After the first, one in this many failures of the same kind is told."""
 
 
+class Log:
+    """The log of this process, set up at its first line: the library is large, and the first answer does not wait for it."""
+
+    def __init__(self, level: str, form: str) -> None:
+        """Remember how to write."""
+        self._level = level
+        self._form = form
+        self._made: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a method of the logger: `info`, `warning`, `error`."""
+        if self._made is None:
+            from entitlements.runtime import logs  # noqa: PLC0415 - see the class
+
+            logs.configure(self._level, self._form, process="serving")
+            self._made = logs.logger()
+        return getattr(self._made, name)
+
+
 class Report:
     """Tells a log of failures on the path of answers."""
 
-    def __init__(self, log: Any) -> None:
-        """Write to this structlog logger."""
+    def __init__(self, log: Log) -> None:
+        """Write to this log."""
         self._log = log
         self._gate = threading.Lock()
         self._seen: dict[tuple[str, type[BaseException]], int] = {}
