@@ -9,7 +9,11 @@ import importlib
 import sys
 from pathlib import Path
 
-GENERATORS: tuple[str, ...] = ("entitlements.policy.reasons_page",)
+GENERATORS: tuple[str, ...] = (
+    "control.api.reference",
+    "control.settings",
+    "entitlements.policy.reasons_page",
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 
