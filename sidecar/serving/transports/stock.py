@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from time import monotonic
 from typing import Final
 
 import grpc
@@ -80,9 +81,9 @@ class StockTransport:
     def _wait(self, later: NotYet, context: grpc.ServicerContext) -> bytes:
         """Wait in this thread while another one stands in; at once when none is left."""
         with self._workers.waiting() as granted:
-            turns = int(later.wait_s / POLL_S) if granted else 0
-            for _ in range(turns):
-                if later.ready() or not context.is_active() or self._stopping.wait(POLL_S):
+            until = monotonic() + (later.wait_s if granted else 0)
+            while monotonic() < until and not later.ready() and context.is_active():
+                if self._stopping.wait(POLL_S):
                     break
         return later.finish()
 
