@@ -101,7 +101,6 @@ def _weigh(feature: Feature, inquiry: Inquiry) -> Verdict:
         denies.append(_absence(sources))
     if denies:
         verdict.code = min(denies, key=PRECEDENCE.__getitem__)
-    inquiry.absence_edge = NEVER
     return verdict
 
 
