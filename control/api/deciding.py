@@ -110,6 +110,8 @@ def _value(value: object, *, is_text: bool) -> decision_pb2.Value:
         return decision_pb2.Value(bool_value=value)
     if isinstance(value, int):
         return decision_pb2.Value(int_value=value)
+    if isinstance(value, dict):
+        return decision_pb2.Value(unlimited=True)
     if isinstance(value, list):
         return decision_pb2.Value(list_value=decision_pb2.StringList(values=value))
     if value == "unlimited" and not is_text:

@@ -54,16 +54,17 @@ def _fraction(text: str) -> Any:
 
 def _check_texts(value: Any) -> None:
     """Refuse what no database and no UTF-8 encoder takes: half of a surrogate pair, and NUL."""
-    waiting = [value]
+    waiting = [("", value)]
     while waiting:
-        each = waiting.pop()
+        path, each = waiting.pop()
         if isinstance(each, dict):
-            waiting += [*each.keys(), *each.values()]
+            waiting += [(path or "body", key) for key in each]
+            waiting += [(f"{path}.{key}" if path else key, inner) for key, inner in each.items()]
         elif isinstance(each, list):
-            waiting += each
+            waiting += [(f"{path}[{index}]", inner) for index, inner in enumerate(each)]
         elif isinstance(each, str) and _UNSTORABLE.search(each):
-            problem = f"the text {ascii(each)[:60]} holds NUL or half of a surrogate pair"
-            raise JsonError("body", problem, "Send text that UTF-8 can encode, without NUL.")
+            problem = f"holds NUL or half of a surrogate pair in {ascii(each)[:60]}"
+            raise JsonError(path or "body", problem, "Send text that UTF-8 can encode, without NUL.")
 
 
 def _check_depth(raw: str) -> None:

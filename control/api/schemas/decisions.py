@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StrictInt, StrictStr
 
-from control.api.schemas.values import AttributeValue, Body, Duration, Id, Instant, Reply, Value
+from control.api.schemas.values import AttributeValue, Body, Duration, Id, Instant, Reply, Value, WantedValue
 
 ExplainWord = Literal["NONE", "SUMMARY", "FULL"]
 
@@ -24,7 +24,10 @@ class Question(Body):
     subject_id: Annotated[StrictStr, Field(max_length=128, description="Readable in conditions as `subject.id`.")] = ""
     resource_id: Annotated[StrictStr, Field(max_length=128, description="Readable as `resource.id`.")] = ""
     quantity: Annotated[StrictInt, Field(description="Amount wanted; switch and config features accept 0 and 1.")] = 0
-    requested_value: Value | None = Field(default=None, description="Value wanted of a config feature.")
+    requested_value: WantedValue | None = Field(
+        default=None,
+        description='Value wanted of a config feature; "unlimited" is a text to a feature of texts, {"unlimited": true} never.',
+    )
     attributes: dict[str, AttributeValue] = Field(
         default={}, max_length=32, description="NAME means request.NAME; also request., subject. and resource."
     )

@@ -90,6 +90,10 @@ def _check_guarded_value(value: Any) -> Any:
     return value
 
 
+def _check_wanted(value: Any) -> Any:
+    return value if value == {"unlimited": True} else _check_value(value)
+
+
 def _check_attribute(value: Any) -> Any:
     if isinstance(value, dict):
         if list(value) == ["timestamp"] and isinstance(value["timestamp"], str):
@@ -112,6 +116,12 @@ _GUARDED_SCHEMA: Final = {
     "minProperties": 1,
     "properties": {"value": {"anyOf": _VALUE_SCHEMA}, "when": {"type": "object"}},
 }
+_UNLIMITED_SCHEMA: Final = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["unlimited"],
+    "properties": {"unlimited": {"const": True}},
+}
 _TIMESTAMP_SCHEMA: Final = {
     "type": "object",
     "additionalProperties": False,
@@ -128,6 +138,11 @@ GuardedValue: TypeAlias = Annotated[
     Any,
     PlainValidator(_check_guarded_value),
     WithJsonSchema({"anyOf": [*_VALUE_SCHEMA, _GUARDED_SCHEMA], "description": "A value, also under a condition."}),
+]
+WantedValue: TypeAlias = Annotated[
+    Any,
+    PlainValidator(_check_wanted),
+    WithJsonSchema({"anyOf": [*_VALUE_SCHEMA, _UNLIMITED_SCHEMA]}),
 ]
 AttributeValue: TypeAlias = Annotated[
     Any,

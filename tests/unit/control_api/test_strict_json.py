@@ -24,7 +24,7 @@ def test_plain_json_is_read() -> None:
         (b"[1e999]", "body"),
         (b"[123456789012345678901234567890]", "body"),
         (b'"\\ud800"', "body"),
-        (b'{"a": ["x\\u0000"]}', "body"),
+        (b'{"a": ["x\\u0000"]}', "a[0]"),
         (b"\xff\xfe", "body"),
         (b"", "body"),
         (b"{}{}", "body"),
