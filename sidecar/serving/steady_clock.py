@@ -59,7 +59,8 @@ class SteadyClock:
 
     def _adjust(self, mono: int, drift: int) -> None:
         with self._gate:
-            passed = max(0, mono - self._adjusted_mono)
+            # A step that is seen for the first time may have happened just now, however long ago the last reading was.
+            passed = max(0, mono - self._adjusted_mono) if self.offset_ms else 0
             self._floor = max(self._floor, mono + self._offset)
             self._adjusted_mono = mono
             step = drift if 0 < drift <= FOLLOW_MS else max(-(passed // 2), min(drift, passed))
