@@ -18,20 +18,22 @@ from entitlements.runtime.clock import Clock
 
 FOLLOW_MS: Final = 500
 """A difference up to this is followed at once when it is forward: NTP corrects as much without a step being meant."""
+STRIDE_MS: Final = 10
+"""The shortest time over which a difference is made smaller: half of a millisecond could not be counted."""
 
 
 class SteadyClock:
     """Wall time that never runs backwards within a process. Thread-safe."""
 
-    __slots__ = ("_adjusted_mono", "_clock", "_floor", "_gate", "_offset", "offset_ms")
+    __slots__ = ("_clock", "_floor", "_gate", "_moved_mono", "_offset", "offset_ms")
 
     def __init__(self, clock: Clock) -> None:
         """Start at the wall clock's reading."""
         self._clock = clock
         self._gate = threading.Lock()
-        self._adjusted_mono = clock.monotonic_ms()
+        self._moved_mono = clock.monotonic_ms()
         self._floor = clock.now_ms()
-        self._offset = self._floor - self._adjusted_mono
+        self._offset = self._floor - self._moved_mono
         self.offset_ms = 0
         """How far the wall clock is ahead of the time that is answered with (negative: behind), as of the last reading."""
 
@@ -40,11 +42,10 @@ class SteadyClock:
         mono = self._clock.monotonic_ms()
         drift = self._clock.now_ms() - mono - self._offset
         if not -1 <= drift <= 1:  # two clocks read one after the other differ by a millisecond now and then
-            self._adjust(mono, drift)
-        elif self.offset_ms:
+            return self._follow(mono, drift), mono
+        if self.offset_ms:
             self.offset_ms = 0
-        now = mono + self._offset
-        return max(self._floor, now), mono
+        return max(self._floor, mono + self._offset), mono
 
     def at_least(self, instant_ms: int) -> None:
         """Take note of a signed instant that has certainly passed: a wall clock that is ahead is followed at once as far as that.
@@ -57,15 +58,22 @@ class SteadyClock:
             if proven > 0:
                 self._offset += proven
 
-    def _adjust(self, mono: int, drift: int) -> None:
+    def _follow(self, mono: int, drift: int) -> int:
+        """Move towards the wall clock by what has passed since the last move, and return the time."""
         with self._gate:
             # A step that is seen for the first time may have happened just now, however long ago the last reading was.
-            passed = max(0, mono - self._adjusted_mono) if self.offset_ms else 0
-            self._floor = max(self._floor, mono + self._offset)
-            self._adjusted_mono = mono
-            step = drift if 0 < drift <= FOLLOW_MS else max(-(passed // 2), min(drift, passed))
+            passed = max(0, mono - self._moved_mono) if self.offset_ms else 0
+            step = 0
+            if 0 < drift <= FOLLOW_MS:
+                step = drift
+            elif passed >= STRIDE_MS:
+                step = max(-(passed // 2), min(drift, passed))
+            if step or not self.offset_ms:
+                self._moved_mono = mono
             self._offset += step
             self.offset_ms = drift - step
+            self._floor = max(self._floor, mono + self._offset)
+            return self._floor
 
     def __repr__(self) -> str:
         """Show how far the wall clock is away."""
