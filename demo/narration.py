@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 WIDTH: Final = 34
+SEEN_LIMIT: Final = 400
 _NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)*")
 
 
@@ -43,9 +44,10 @@ class Step:
 
     def claim(self, text: str, held: object, seen: object = "") -> None:
         """Record a claim; NotAsToldError when it does not hold."""
-        self.claims.append(Claim(text, bool(held), str(seen)))
+        shown = " ".join(str(seen).split())[:SEEN_LIMIT]
+        self.claims.append(Claim(text, bool(held), shown))
         if not held:
-            raise NotAsToldError(f"not as told: {text}; seen: {seen}")
+            raise NotAsToldError(f"{text}; seen: {shown}")
 
     def measured(self, name: str, value: float) -> float:
         """Keep a number under a name and return it."""
