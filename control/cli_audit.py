@@ -9,14 +9,19 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from control.api.routers.audit import event_json, verdict_json
 from control.rest_client import Answer, UnreachableError
 from control.server_options import OptionError, add_server_options, client_from, problem_text
+from control.settings import database_url
 from control.store import audit_log
 from control.store.database import open_engine
 from control.store.unit_of_work import Store
@@ -82,7 +87,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _report(options: argparse.Namespace) -> dict[str, Any] | Answer:
     if options.database:
-        with _open(options.database).reading() as connection:
+        with _reading(options.database) as connection:
             return verdict_json(audit_log.verify(connection))
     answer = client_from(options, os.environ).call("GET", "/audit/verify")
     if not answer.ok:
@@ -123,7 +128,7 @@ def _list(options: argparse.Namespace) -> int:
 def _page(options: argparse.Namespace, after: int, limit: int) -> list[dict[str, Any]] | Answer:
     filters = {name: getattr(options, name, "") for name in _FILTERS}
     if options.database:
-        with _open(options.database).reading() as connection:
+        with _reading(options.database) as connection:
             return [event_json(each) for each in audit_log.events(connection, after, limit, **filters)]
     query = urlencode({"after": after, "limit": limit, **filters})
     answer = client_from(options, os.environ).call("GET", f"/audit?{query}")
@@ -133,11 +138,21 @@ def _page(options: argparse.Namespace, after: int, limit: int) -> list[dict[str,
     return items
 
 
-def _open(url: str) -> Store:
+@contextmanager
+def _reading(given: str) -> Iterator[Connection]:
+    """Read a database that is there: looking must not create one."""
     try:
-        return Store(open_engine(url), SystemClock())
-    except ValueError as error:
-        raise OptionError(f"--database: {error}") from None
+        url = make_url(database_url().read(given))
+    except (ValueError, ArgumentError) as error:
+        raise OptionError(f"--database {error}; write {database_url().accepts}") from None
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).is_file():
+        raise OptionError(f"--database: there is no file {url.database}")
+    engine = open_engine(url.render_as_string(hide_password=False))
+    try:
+        with Store(engine, SystemClock()).reading() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 def _line(event: dict[str, Any]) -> str:

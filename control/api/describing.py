@@ -33,16 +33,18 @@ def reads(scope: Scope = Scope.READ, *, tagged: bool = False) -> dict[str, Any]:
     return {**scoped(scope), "responses": answers}
 
 
-def writes(scope: Scope, *, creates: bool = False) -> dict[str, Any]:
-    """Return the arguments of a route that writes; one that `creates` answers 201 for something new."""
+def writes(scope: Scope, reply: Any, *, creates: bool = False, always: bool = False) -> dict[str, Any]:
+    """Return the arguments of a route that writes; one that `creates` answers 201 for something new, or `always`."""
     headers = {**_ETAG, **_VERSION}
     answers: dict[int | str, dict[str, Any]] = {
-        200: {"headers": headers},
         404: {**_PROBLEM, "description": "What it refers to in the path does not exist."},
         409: {**_PROBLEM, "description": "It contradicts what is stored."},
         412: {**_PROBLEM, "description": "If-Match or If-None-Match does not hold."},
         422: {**_PROBLEM, "description": "Fields are not valid, or the Idempotency-Key belongs to another request."},
     }
-    if creates:
-        answers[201] = {"description": "It is new.", "headers": headers}
-    return {**scoped(scope), "responses": answers}
+    if not always:
+        answers[200] = {"headers": headers}
+    if creates or always:
+        answers[201] = {"model": reply, "description": "It is new.", "headers": headers}
+    status = 201 if always else 200
+    return {**scoped(scope), "response_model": reply, "status_code": status, "responses": answers}

@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
 from control.api.problems import (
@@ -28,6 +29,7 @@ from control.api.problems import (
     request_id_of,
 )
 from control.domain.errors import Busy, Conflict, ControlError, Invalid, NotFound, Problem, StaleRevision
+from entitlements.runtime.logs import logger
 
 _PLACES: Final = frozenset({"body", "query", "path", "header"})
 _SENTENCES: Final[Mapping[str, tuple[str, str]]] = {
@@ -136,6 +138,7 @@ def install_refusals(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _not_valid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(ControlError, _control)
+    app.add_exception_handler(OperationalError, _database)
 
 
 def _not_valid(request: Request, error: Exception) -> JSONResponse:
@@ -147,6 +150,12 @@ def _not_valid(request: Request, error: Exception) -> JSONResponse:
 def _control(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ControlError)  # noqa: S101  as registered above
     return _http(request, control_problem(error))
+
+
+def _database(request: Request, error: Exception) -> JSONResponse:
+    logger().error("database_failed", problem=type(error).__name__, request_id=request_id_of(request))
+    detail = "The database does not answer. Nothing was changed; repeat the request."
+    return problem_response(request_id_of(request), BUSY, detail, headers={"Retry-After": "1"})
 
 
 def _http(request: Request, error: Exception) -> JSONResponse:

@@ -26,6 +26,7 @@ BODY_LIMIT: Final = 1 << 20
 """Bytes of a request's body."""
 DOCUMENT_LIMIT: Final = 16 << 20
 """Bytes of a whole catalogue document (POST /api/v1/apply)."""
+_PATIENCE: Final = 4
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD"})
 
 
@@ -94,15 +95,24 @@ def _is_json(content_type: str) -> bool:
 
 
 async def _bounded_body(request: StrictRequest, limit: int) -> bytes:
-    """Read the body, at most `limit` bytes of it, whatever Content-Length claims."""
+    """Read the body and keep at most `limit` bytes of it, whatever Content-Length claims.
+
+    A body that is not much larger is read to its end and thrown away: a caller who is still sending would see the
+    connection break instead of the reply.
+    """
     claimed = request.headers.get("content-length", "0")
-    if claimed.isdecimal() and int(claimed) > limit:
+    if claimed.isdecimal() and int(claimed) > _PATIENCE * limit:
         raise _too_large(limit)
     taken = bytearray()
+    size = 0
     async for part in request.stream():
-        taken += part
-        if len(taken) > limit:
-            raise _too_large(limit)
+        size += len(part)
+        if size > _PATIENCE * limit:
+            break
+        if size <= limit:
+            taken += part
+    if size > limit:
+        raise _too_large(limit)
     body = bytes(taken)
     request._body = body  # noqa: SLF001  what Request.body() keeps; FastAPI and dependencies read it from there
     return body

@@ -25,7 +25,7 @@ FIELD: Final = "document"
 documents = api_router("apply", DocumentRoute)
 
 
-@documents.post("/apply", response_model=ApplyReply, summary="Apply a catalogue document", **writes(Scope.PUBLISH))
+@documents.post("/apply", summary="Apply a catalogue document", **writes(Scope.PUBLISH, ApplyReply))
 def apply(body: ApplyBody, caller: Caller, write: Write) -> Response:
     """In one transaction: all of it or nothing. Adds and changes, never removes; the same document again changes nothing.
 

@@ -50,9 +50,8 @@ def read_product(product: PathId, store: Reads) -> Response:
 
 @products.put(
     "/products/{product}",
-    response_model=Written[ProductForm],
     summary="Create or replace a product",
-    **writes(Scope.PUBLISH, creates=True),
+    **writes(Scope.PUBLISH, Written[ProductForm], creates=True),
 )
 def put_product(product: PathId, body: ProductBody, write: Write) -> Response:
     """A new product begins a feed that knows every customer."""
@@ -87,9 +86,8 @@ def read_feature(product: PathId, feature: PathId, store: Reads) -> Response:
 
 @products.put(
     "/products/{product}/features/{feature}",
-    response_model=Written[FeatureForm],
     summary="Create or replace a feature",
-    **writes(Scope.PUBLISH, creates=True),
+    **writes(Scope.PUBLISH, Written[FeatureForm], creates=True),
 )
 def put_feature(product: PathId, feature: PathId, body: FeatureBody, write: Write) -> Response:
     """Kind and type never change; to withdraw a feature, set `retired_at`."""
@@ -148,11 +146,10 @@ def _offers(noun: str, *, addon: bool) -> APIRouter:
 
     @router.put(
         place + "/{key}/versions/{version}",
-        response_model=Written[OfferForm],
         name=f"publish_{noun}_version",
         summary=f"Publish a version of {one}",
         description="A published version never changes: other content under its number is a conflict (409).",
-        **writes(Scope.PUBLISH, creates=True),
+        **writes(Scope.PUBLISH, Written[OfferForm], creates=True),
     )
     def publish_version(
         product: PathId, key: PathId, version: VersionNumber, body: PlanVersionBody, write: Write

@@ -51,9 +51,8 @@ def read_document(customer: PathId, store: Reads) -> Response:
 
 @customers.put(
     "/customers/{customer}",
-    response_model=Written[CustomerForm],
     summary="Create or replace a customer",
-    **writes(Scope.WRITE, creates=True),
+    **writes(Scope.WRITE, Written[CustomerForm], creates=True),
 )
 def put_customer(customer: PathId, body: CustomerBody, write: Write) -> Response:
     """What belongs to the customer stays; an archived customer is denied everything."""
@@ -63,9 +62,8 @@ def put_customer(customer: PathId, body: CustomerBody, write: Write) -> Response
 
 @customers.post(
     "/customers/{customer}/archive",
-    response_model=Written[CustomerForm],
     summary="Archive a customer",
-    **writes(Scope.WRITE),
+    **writes(Scope.WRITE, Written[CustomerForm]),
 )
 def archive(customer: PathId, write: Write) -> Response:
     """Deny it everything; nothing is lost."""
@@ -74,9 +72,8 @@ def archive(customer: PathId, write: Write) -> Response:
 
 @customers.post(
     "/customers/{customer}/restore",
-    response_model=Written[CustomerForm],
     summary="Take an archiving back",
-    **writes(Scope.WRITE),
+    **writes(Scope.WRITE, Written[CustomerForm]),
 )
 def restore(customer: PathId, write: Write) -> Response:
     """As it was before."""
@@ -87,9 +84,7 @@ def restore(customer: PathId, write: Write) -> Response:
     )
 
 
-@customers.delete(
-    "/customers/{customer}", response_model=Deleted, summary="Forget an archived customer", **writes(Scope.WRITE)
-)
+@customers.delete("/customers/{customer}", summary="Forget an archived customer", **writes(Scope.WRITE, Deleted))
 def delete(customer: PathId, write: Write) -> Response:
     """With everything that belongs to it; only the audit trail remembers its id and name."""
 

@@ -77,10 +77,9 @@ def _holdings(
 
     @router.put(
         one,
-        response_model=Written[form_model],  # type: ignore[valid-type]
         name=f"put_{noun}",
         summary=f"Create or replace {words}",
-        **writes(Scope.WRITE, creates=True),
+        **writes(Scope.WRITE, Written[form_model], creates=True),  # type: ignore[valid-type]
     )
     def put_one(customer: PathId, id: PathId, body: body_model, write: Write) -> Response:  # type: ignore[valid-type]  # noqa: A002
         spec: dict[str, Any] = body.fragment()  # type: ignore[attr-defined]
@@ -88,11 +87,10 @@ def _holdings(
 
     @router.post(
         one + "/end",
-        response_model=Written[form_model],  # type: ignore[valid-type]
         name=f"end_{noun}",
         summary=ending,
         description="Now, or at a date in the body.",
-        **writes(Scope.WRITE),
+        **writes(Scope.WRITE, Written[form_model]),  # type: ignore[valid-type]
     )
     def end_one(customer: PathId, id: PathId, store: Reads, write: Write, body: At = NOW) -> Response:  # noqa: A002
         at = read_instants(store.clock.now_ms(), at=body.at)["at"]

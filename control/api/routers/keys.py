@@ -66,7 +66,7 @@ def read_key(kid: Kid, store: Reads) -> Response:
     return json_reply(key_form(found))
 
 
-@keys.post("/keys", response_model=CreatedKey, status_code=201, summary="Make an API key", **writes(Scope.ADMIN))
+@keys.post("/keys", summary="Make an API key", **writes(Scope.ADMIN, CreatedKey, always=True))
 def create_key(body: NewKey, write: Write, pepper: Annotated[bytes, Depends(pepper_of)]) -> Response:
     """The reply shows the key once; a repetition with the same Idempotency-Key shows its row alone."""
     made = generate_key()
@@ -99,7 +99,7 @@ def new_row(made: PresentedKey, pepper: bytes, body: NewKey, now_ms: int) -> Api
     return ApiKeyRow(made.kid, body.name, scopes, key_hash(pepper, made), now_ms, expires_at_ms)
 
 
-@keys.post("/keys/{kid}/revoke", response_model=RevokedKey, summary="Revoke an API key", **writes(Scope.ADMIN))
+@keys.post("/keys/{kid}/revoke", summary="Revoke an API key", **writes(Scope.ADMIN, RevokedKey))
 def revoke(kid: Kid, write: Write) -> Response:
     """It is refused from the next request on; a revoked key never comes back."""
 

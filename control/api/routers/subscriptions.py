@@ -12,6 +12,7 @@ from control.api.reading import Reads, page_reply, stored_reply
 from control.api.route import api_router
 from control.api.schemas.customers import (
     NOW,
+    OPEN_TERM,
     AddAddon,
     At,
     ChangePlan,
@@ -38,7 +39,7 @@ from entitlements.policy.model import SubscriptionState
 LIST = "/customers/{customer}/subscriptions"
 ONE = LIST + "/{subscription}"
 subscriptions = api_router("subscriptions")
-ACTION = {"response_model": Written[SubscriptionForm], **writes(Scope.WRITE)}
+ACTION = writes(Scope.WRITE, Written[SubscriptionForm])
 
 
 @subscriptions.get(
@@ -63,9 +64,8 @@ def read_subscription(customer: PathId, subscription: PathId, store: Reads) -> R
 
 @subscriptions.put(
     ONE,
-    response_model=Written[SubscriptionForm],
     summary="Create or replace a subscription",
-    **writes(Scope.WRITE, creates=True),
+    **writes(Scope.WRITE, Written[SubscriptionForm], creates=True),
 )
 def put_subscription(customer: PathId, subscription: PathId, body: SubscriptionBody, write: Write) -> Response:
     """Whole, with its timeline, as a billing system mirrors it; the actions below change it step by step."""
@@ -77,9 +77,8 @@ def put_subscription(customer: PathId, subscription: PathId, body: SubscriptionB
 
 @subscriptions.post(
     ONE + "/start",
-    response_model=Written[SubscriptionForm],
     summary="Begin a subscription",
-    **writes(Scope.WRITE, creates=True),
+    **writes(Scope.WRITE, Written[SubscriptionForm], creates=True),
 )
 def start(customer: PathId, subscription: PathId, body: Start, store: Reads, write: Write) -> Response:
     """From a start, a trial and a term; PUT takes a timeline that is worked out already."""
@@ -191,7 +190,7 @@ def past_due(customer: PathId, subscription: PathId, body: PastDue, store: Reads
 
 
 @subscriptions.post(ONE + "/activate", summary="Let a pending, past due or scheduled subscription be active", **ACTION)
-def activate(customer: PathId, subscription: PathId, body: Term, store: Reads, write: Write) -> Response:
+def activate(customer: PathId, subscription: PathId, store: Reads, write: Write, body: Term = OPEN_TERM) -> Response:
     """As after a payment or an approval."""
     read = read_instants(store.clock.now_ms(), at=body.at, until=body.until)
     return write.save(
@@ -202,7 +201,7 @@ def activate(customer: PathId, subscription: PathId, body: Term, store: Reads, w
 
 
 @subscriptions.post(ONE + "/renew", summary="Begin another term, or let the running one end later", **ACTION)
-def renew(customer: PathId, subscription: PathId, body: Term, store: Reads, write: Write) -> Response:
+def renew(customer: PathId, subscription: PathId, store: Reads, write: Write, body: Term = OPEN_TERM) -> Response:
     """Open-ended, when no end is given."""
     read = read_instants(store.clock.now_ms(), at=body.at, until=body.until)
     return write.save(
@@ -214,9 +213,8 @@ def renew(customer: PathId, subscription: PathId, body: Term, store: Reads, writ
 
 @subscriptions.post(
     ONE + "/suspensions/{suspension}",
-    response_model=Written[SuspensionForm],
     summary="Suspend a subscription",
-    **writes(Scope.WRITE, creates=True),
+    **writes(Scope.WRITE, Written[SuspensionForm], creates=True),
 )
 def suspend(customer: PathId, subscription: PathId, suspension: PathId, body: Suspend, write: Write) -> Response:
     """Reversible: the plan stays. From now on, when no window is given."""
@@ -229,9 +227,8 @@ def suspend(customer: PathId, subscription: PathId, suspension: PathId, body: Su
 
 @subscriptions.post(
     ONE + "/suspensions/{suspension}/reinstate",
-    response_model=Written[SuspensionForm],
     summary="Reinstate a suspended subscription",
-    **writes(Scope.WRITE),
+    **writes(Scope.WRITE, Written[SuspensionForm]),
 )
 def reinstate(
     customer: PathId, subscription: PathId, suspension: PathId, store: Reads, write: Write, body: At = NOW

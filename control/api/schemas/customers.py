@@ -160,6 +160,9 @@ class Term(Body):
     until: Instant | None = Field(default=None, description="End of the term; open, when not given.")
 
 
+OPEN_TERM: Final = Term()
+
+
 class CustomerForm(CustomerBody):
     """A customer as it is stored."""
 
