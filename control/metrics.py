@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from entitlements.runtime.metrics import Kind, Metric
+from entitlements.runtime.metrics import Kind, Metric, reference_table
 
 SNAPSHOT_BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 PUBLISH_BUCKETS_S: Final = (0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 60.0)
@@ -99,3 +99,16 @@ PUBLISHER_METRICS: Final = (
     BREAKER_STATE,
 )
 FEED_SERVICE_METRICS: Final = (FEED_CALLS, FEED_CALL)
+
+
+def pages() -> dict[str, str]:
+    """Return the reference page of these metrics (path below the repository's root -> text)."""
+    page = (
+        "# Metrics of the control plane's feed side\n\n"
+        "Served at `GET /metrics` of the control plane. This page is made from the declarations in `control/metrics.py`.\n\n"
+        "## Publishing\n\n"
+        + reference_table(PUBLISHER_METRICS)
+        + "\n## The gRPC feed\n\n"
+        + reference_table(FEED_SERVICE_METRICS)
+    )
+    return {"docs/reference/control-feed-metrics.md": page}
