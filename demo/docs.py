@@ -11,6 +11,7 @@ from pathlib import Path
 
 GENERATORS: tuple[str, ...] = (
     "control.api.reference",
+    "control.metrics",
     "control.settings",
     "entitlements.policy.reasons_page",
 )
