@@ -47,6 +47,7 @@ def start_serving(environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start the process that answers; it waits for its order."""
     return subprocess.Popen(
         [sys.executable, "-m", SERVING_MODULE],
+        bufsize=0,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=dict(environ),
@@ -89,7 +90,6 @@ class Launch:
         if stdin is not None:
             try:
                 stdin.write(self.order.encode() + b"\n")
-                stdin.flush()
             except OSError:  # it has ended already; its supervisor will see that
                 return
 

@@ -45,7 +45,7 @@ class Child:
     def start(cls, name: str, command: Sequence[str], environ: dict[str, str] | None = None) -> Child:
         """Start a program in a session of its own, so that a terminal's Ctrl-C reaches its supervisor alone."""
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ, start_new_session=True
+            command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ, start_new_session=True
         )
         return cls(name, process)
 
@@ -64,7 +64,6 @@ class Child:
         if self.process.stdin is not None:
             with contextlib.suppress(OSError, ValueError):
                 self.process.stdin.write(line.encode() + b"\n")
-                self.process.stdin.flush()
 
     async def announced(self, timeout_s: float) -> dict[str, Any]:
         """Wait for the line that says that it is ready; ChildFailed when it ends or stays silent."""
