@@ -14,6 +14,8 @@ GENERATORS: tuple[str, ...] = (
     "control.metrics",
     "control.settings",
     "entitlements.policy.reasons_page",
+    "sidecar.metrics",
+    "sidecar.settings",
 )
 
 ROOT = Path(__file__).resolve().parent.parent

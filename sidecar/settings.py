@@ -25,6 +25,27 @@ from entitlements.runtime.logs_vocabulary import FORMATS, LEVELS
 from entitlements.runtime.settings import reference_page, setting
 
 TRANSPORTS = ("stock",)
+FALLBACKS_SECTION = """
+## The file of static fallbacks
+
+`ENTITLEMENTS_FALLBACKS` names a JSON file. It answers while records cannot: before the first policy has come, or when a record is damaged. A
+feature that is not in it is answered by the caller's own fallback, else denied. Unknown products, unknown fields and duplicate keys stop the
+start.
+
+```json
+{
+  "version": 1,
+  "products": {
+    "suite": {
+      "exports": "allow",
+      "audit": "deny",
+      "projects": {"verdict": "allow", "value": 3},
+      "seats": {"verdict": "allow", "value": "unlimited"}
+    }
+  }
+}
+```
+"""
 
 
 def _product(raw: str) -> ProductId:
@@ -202,4 +223,5 @@ def pages() -> dict[str, str]:
         "All settings of `entitlements sidecar` are environment variables. They are read once, at start; an unknown value stops the start\n"
         "with a message that names the variable and what to write. This page is made from the declarations in `sidecar/settings.py`."
     )
-    return {"docs/reference/config-sidecar.md": reference_page(SidecarSettings, "Settings of the sidecar", opening)}
+    page = reference_page(SidecarSettings, "Settings of the sidecar", opening)
+    return {"docs/reference/config-sidecar.md": page + FALLBACKS_SECTION}
