@@ -64,9 +64,8 @@ def put_feature(uow: UnitOfWork, product: str, key: str, spec: Spec, expected: i
     findings = Findings(uow.now_ms)
     shelf = load_shelf(uow.connection, product)
     feature = read_feature(findings, keyed(findings, "key", key, spec), "")
-    _judge(findings)
-    if feature is None:  # read_feature notes why
-        raise AssertionError
+    if feature is None:
+        raise Invalid(findings.problems)
     features = {**shelf.features, feature.key: feature}
     check_requires(findings, features, {feature.key: ""})
     _judge(findings)
