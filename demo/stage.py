@@ -51,13 +51,13 @@ class Stage:
 
     def make_keys(self) -> None:
         """Make the keys that sign the feed, unless the data folder has them, and read which root key to pin."""
-        environ = self.site.control_environ()
         folder = ["--dir", str(self.site.keys)]
-        if not (self.site.keys / "keys.json").exists():
-            run_tool("entitlements keys init", [*CONSOLE, "keys", "init", *folder], environ)
-        self.root_keys = run_tool(
-            "entitlements keys show", [*CONSOLE, "keys", "show", "--root", *folder], environ
-        ).strip()
+        command = "show" if (self.site.keys / "keys.json").exists() else "init"
+        printed = run_tool(
+            f"entitlements keys {command}", [*CONSOLE, "keys", command, *folder], self.site.control_environ()
+        )
+        roots = [line.split()[1] for line in printed.splitlines() if line.startswith("root ")]
+        self.root_keys = ",".join(roots)
 
     def make_admin(self) -> None:
         """Make the first API key on the command line, as nobody can ask REST for it yet."""

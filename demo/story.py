@@ -78,20 +78,23 @@ def set_up(stage: Stage, tell: Narrator) -> None:
         before, clock = clock, time.monotonic()
         return clock - before
 
-    both(stage.valkey.start, stage.make_keys, stage.make_admin)
-    tell.fact("valkey", "on a private unix socket; keys for signing, an API key for us", lap())
-    stage.control.start()
+    both(stage.valkey.start, stage.make_keys)
+    tell.fact("valkey", "on a private unix socket; keys that sign the feed", lap())
+    both(stage.control.start, stage.make_admin)
+    tell.fact("control", "SQLite; REST and the feed over gRPC on free ports; an API key for us", lap())
     stage.add_sidecars()
-    tell.fact("control", "SQLite, REST and the feed over gRPC on free ports", lap())
+    for part in (*(sidecar.part for sidecar in stage.sidecars), stage.service):
+        part.launch()
     document = with_short_ladders(read_document(write_files(stage.site.folder / "catalogue")), FRESH_S, STALE_S)
     stage.call("POST", "/apply", {"document": document})
     found = tally(document)
     counts = f"{found.products} products, {found.plans} plans, {found.features} features, {found.customers} customers"
     tell.fact("vendor", f"Fernhill: {counts}", lap())
-    both(*(sidecar.part.start for sidecar in stage.sidecars), stage.service.start)
     for sidecar in stage.sidecars:
+        sidecar.part.wait_ready()
         wait_until(sidecar.is_live, f"the first heartbeat at sidecar {sidecar.name}")
-    tell.fact("sidecars", "two, in sync; and a product service that asks the first", lap())
+    stage.service.wait_ready()
+    tell.fact("sidecars", "two, live; and a product service that asks the first", lap())
     tell.line("  DEMO ONLY: no TLS, keys in files, ladders of four features shortened from hours to seconds.")
 
 

@@ -64,11 +64,13 @@ def forgeries(stage: Stage, epoch: int, seq: int, genuine: bytes) -> Iterator[Fo
 
 
 def plant(bus: redis.Redis, forgery: Forgery, epoch: int, seq: int) -> None:
-    """Broadcast a forgery, and put it into the log as the newest entry."""
+    """Broadcast a forgery, and put it into the log as the newest entry.
+
+    A forged head is left out: a control plane that finds one publishes nothing there until a person has looked, by design.
+    """
     log, place = names.log_key(FEED), names.stream_id(epoch, seq)
     bus.delete(log)
     bus.xadd(log, {"d": forgery.envelope}, id=place)
-    bus.hset(names.head_key(FEED), mapping={"e": epoch, "s": seq, "c": secrets.token_bytes(32), "min": 1, "snap": 0})
     bus.publish(names.channel(FEED), forgery.envelope)
 
 
