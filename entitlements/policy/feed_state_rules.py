@@ -20,7 +20,11 @@ class Rule(Enum):
     STARTED_UNLOADED = ("start", "there is no usable store", "open the link; the floor stays in force")
     STARTED_BELOW_FLOOR = ("start", "the store is below the floor", "do not build on it; open the link")
 
-    LINK_SUBSCRIBED = ("subscribed", "always, also after a silent reconnect", "new generation; catch up")
+    LINK_SUBSCRIBED = (
+        "subscribed",
+        "always, also after a silent reconnect",
+        "new generation; catch up without a pause",
+    )
     LINK_LATE = ("subscribed", "the link was dropped meanwhile", "nothing")
     LINK_LOST = ("disconnected", "always", "open again after a jittered pause; ask the control plane meanwhile")
     LINK_SILENT = ("tick", "no new heartbeat on the bus for 3 s", "drop the link; as above")
@@ -89,7 +93,7 @@ class Rule(Enum):
     STORE_DAMAGED = ("store damaged", "always", "basis lost; catch up")
 
     KEYS_UNKNOWN = ("refused", "signed by an unknown key", "fetch the key set, at most every 2 s")
-    KEYS_NEWER = ("key set", "newer than the one installed", "catch up: what was refused may be good")
+    KEYS_NEWER = ("key set", "newer than the one installed", "catch up without a pause: what was refused may be good")
 
 
 TITLES = {

@@ -70,6 +70,8 @@ def on_subscribed(turn: Turn) -> None:
         heard_mono_ms=now,
         poll_at_mono_ms=Millis(max(turn.state.poll_at_mono_ms, now + POLL_EVERY_MS)),
         wanted=True,
+        failures=0,
+        retry_at_mono_ms=now,
     )
 
 
@@ -98,7 +100,7 @@ def on_key_set(turn: Turn, event: KeySetArrived) -> None:
     turn.change(fetching_keys=False, has_keys=True, keys_at_mono_ms=_jittered(turn, KEY_SET_EVERY_MS))
     if event.newer:
         turn.note(Rule.KEYS_NEWER)
-        turn.want()
+        turn.change(wanted=True, failures=0, retry_at_mono_ms=turn.now.mono_ms)
 
 
 def on_key_set_failed(turn: Turn) -> None:

@@ -46,6 +46,14 @@ async def test_pauses_double_up_to_the_cap() -> None:
     assert pauses == [0.1, 0.2, 0.4, 0.5]
 
 
+async def test_what_merely_returns_an_awaitable_is_awaited() -> None:
+    """A lambda around a client's method is retried like a coroutine function."""
+    pauses: list[float] = []
+    flaky = Flaky(1, OSError("down"))
+    assert await retry_with(pauses).run(lambda: flaky.call_later()) == "answer"  # noqa: PLW0108 - the lambda is the point
+    assert pauses == [0.1]
+
+
 async def test_last_error_is_raised_as_it_is() -> None:
     """The caller sees the dependency's error, not the retry's."""
     pauses: list[float] = []
