@@ -78,7 +78,10 @@ def api_router(tag: str, route: type[StrictRoute] = StrictRoute) -> APIRouter:
         tags=[tag],
         route_class=route,
         dependencies=[Depends(BEARER)],
-        responses={"4XX": {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": "Refused; see `errors`."}},
+        responses={
+            "4XX": {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": "Refused; see `errors`."},
+            "5XX": {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": "Failed; 503 may be repeated."},
+        },
     )
 
 

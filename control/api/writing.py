@@ -103,14 +103,13 @@ class Writer:
         repetition = self._repetition
         with self._store.begin(self._actor) as uow:
             if repetition is not None:
-                known = replies.find(uow.connection, self._actor, repetition.key)
+                known = replies.claim(uow.connection, self._actor, repetition.key, repetition.fingerprint, uow.now_ms)
                 if known is not None:
                     repetition.check(known.request_hash)
                     return Outcome.from_bytes(known.status, known.body).response(replayed=True)
             outcome = finish(command(uow))
             if repetition is not None:
-                kept = replies.KeptReply(repetition.fingerprint, outcome.status, outcome.to_bytes())
-                replies.keep(uow.connection, self._actor, repetition.key, kept, uow.now_ms)
+                replies.keep(uow.connection, self._actor, repetition.key, outcome.status, outcome.to_bytes())
         return reveal(outcome).response()
 
 

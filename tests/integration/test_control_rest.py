@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from control.api.credentials import Scope, expand
 from control.api.reference import scope_of
 from control.api.routers import ROUTERS
 from tests.support.control_server import ControlServer, control_server
+from tests.support.postgres import postgres_server
 
 CATALOGUE: dict[str, Any] = {
     "version": 1,
@@ -44,10 +46,14 @@ CATALOGUE: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module", name="server")
-def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlServer]:
-    """Return a control plane with the catalogue above and one customer."""
-    with control_server(tmp_path_factory.mktemp("control")) as server:
+@pytest.fixture(scope="module", name="server", params=["sqlite", "postgresql"])
+def running_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlServer]:
+    """Return a control plane with the catalogue above and one customer, on each database."""
+    with ExitStack() as stack:
+        database = None
+        if request.param == "postgresql":
+            database = stack.enter_context(stack.enter_context(postgres_server()).database())
+        server = stack.enter_context(control_server(tmp_path_factory.mktemp("control"), database))
         server.done("POST", "/apply", {"document": CATALOGUE})
         yield server
         logged = server.log.getvalue()
@@ -210,7 +216,10 @@ def test_keys_are_made_once_and_revoked_for_good(server: ControlServer) -> None:
     assert (again["key"], again["resource"]) == (None, made["resource"])
     kid = made["resource"]["kid"]
     assert server.done("GET", "/whoami", key=made["key"])["name"] == "ci"
-    assert made["key"][-43:].encode() not in (server.folder / "control.db").read_bytes()
+    with server.plane.store.reading() as connection:
+        kept = repr(connection.exec_driver_sql("SELECT * FROM api_key").all())
+        replies = repr(connection.exec_driver_sql("SELECT body FROM idempotency").all())
+    assert made["key"][-43:] not in kept + replies
     assert server.done("POST", f"/keys/{kid}/revoke")["changed"]
     assert not server.done("POST", f"/keys/{kid}/revoke")["changed"]
     assert server.call("GET", "/whoami", key=made["key"]).status_code == 401

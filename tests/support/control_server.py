@@ -19,6 +19,8 @@ from control.handlers.keys import add_key
 from control.key_files import KeyFiles
 from control.settings import load_settings
 from control.store.api_keys import ApiKeyRow
+from control.store.database import open_engine
+from control.store.schema import migrate
 from control.store.sidecars import positions
 from entitlements.runtime.clock import SystemClock
 from entitlements.runtime.logs import configure
@@ -97,14 +99,14 @@ class ControlServer:
 
 
 @contextmanager
-def control_server(folder: Path) -> Iterator[ControlServer]:
-    """Run one; everything lies in `folder`."""
+def control_server(folder: Path, database: str | None = None) -> Iterator[ControlServer]:
+    """Run one; everything lies in `folder`, but for a PostgreSQL database given by its address."""
     log = io.StringIO()
     configure("info", "json", process="control", stream=log)
     KeyFiles(folder / "keys").initialise()
     settings = load_settings(
         {
-            "ENTITLEMENTS_CONTROL_DATABASE": f"sqlite:///{folder / 'control.db'}",
+            "ENTITLEMENTS_CONTROL_DATABASE": database or f"sqlite:///{folder / 'control.db'}",
             "ENTITLEMENTS_CONTROL_HTTP": "127.0.0.1:0",
             "ENTITLEMENTS_CONTROL_GRPC": "127.0.0.1:0",
             "ENTITLEMENTS_CONTROL_PEPPER_FILE": str(folder / "pepper"),
@@ -112,6 +114,10 @@ def control_server(folder: Path) -> Iterator[ControlServer]:
             "ENTITLEMENTS_CONTROL_DRAIN": "2s",
         }
     )
+    if database is not None:
+        engine = open_engine(settings.database_url)
+        migrate(engine)
+        engine.dispose()
     plane = ControlPlane(settings, SystemClock())
     thread = threading.Thread(target=plane.run, name="control")
     thread.start()
