@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 from entitlements.runtime.clock import SystemClock
@@ -45,6 +48,9 @@ def main(argv: Sequence[str]) -> int:
     old = Path(str(claim.owner().get("intercom", ""))) if claim.is_held_elsewhere() else None
     launch = Launch(settings, os.environ, "go" if old is None else "go takeover", clock)
 
+    ended_early = partial(_end_early, launch)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ended_early)  # until the event loop has handlers of its own
     # On a small machine the three interpreters share two cores, and this one is not what the first answer waits for.
     launch.finished.wait(YIELD_S)
     from entitlements.runtime import logs  # noqa: PLC0415 - large imports come after the launch, and run beside it
@@ -52,6 +58,11 @@ def main(argv: Sequence[str]) -> int:
 
     logs.configure(settings.log_level, settings.log_format, process="main")
     return run_app(settings, launch, clock, started_mono_ms, old)
+
+
+def _end_early(launch: Launch, _number: int, _frame: FrameType | None) -> None:
+    launch.abandon()
+    raise SystemExit(0)
 
 
 if __name__ == "__main__":

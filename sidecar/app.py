@@ -39,6 +39,7 @@ from sidecar.launch import Launch, start_serving
 from sidecar.settings import SidecarSettings
 from sidecar.upkeep import ASK_S, Upkeep
 
+LOOK_S: Final = 0.01
 PAUSE_S: Final = 1.0
 """Between two attempts of a feed that ended with an error of ours."""
 INSIST_S: Final = 1.0
@@ -78,13 +79,21 @@ class App:
             loop.add_signal_handler(number, self._draining.set)
         listener = self._listen()
         try:
-            await asyncio.to_thread(self._launch.finished.wait)
+            await self._launched()
+            if self._draining.is_set():
+                self._launch.abandon()
+                return 0
             self._tell_verification()
             if self._launch.obstacle is not None:
                 return await self._give_up(f"a damaged store cannot be put out of the way ({self._launch.obstacle})")
             return await self._serve(listener, predecessor)
         finally:
             listener.close()
+
+    async def _launched(self) -> None:
+        """Wait until the stores are verified, or the sidecar is asked to end."""
+        while not self._launch.finished.is_set() and not self._draining.is_set():  # noqa: ASYNC110 - set by a thread
+            await asyncio.sleep(LOOK_S)
 
     async def _give_up(self, problem: str) -> int:
         self._log.error("cannot start", problem=problem, remedy="make the store's directory writable, or empty it")

@@ -30,7 +30,7 @@ VERIFY_MODULE: Final = "sidecar.feed.verify"
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """How one product's store fared: `verified`, `absent`, `set aside` or `stuck`, and why."""
+    """How one product's store fared: `verified`, `absent`, `set aside`, `stuck` or `abandoned`, and why."""
 
     result: str
     detail: str
@@ -41,6 +41,11 @@ def verify_command(directory: Path, settings: SidecarSettings, product: str) -> 
     keys = ",".join(key.hex() for key in settings.root_keys)
     options = ["--store", str(directory), "--root-keys", keys, "--product", product]
     return [sys.executable, "-m", VERIFY_MODULE, *options]
+
+
+def start_check(command: list[str]) -> subprocess.Popen[bytes]:
+    """Start a check in a session of its own: a terminal's Ctrl-C must not kill it, because a check that dies condemns its store."""
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
 
 
 def start_serving(environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -63,9 +68,10 @@ class Launch:
         self.order = order
         self.results: dict[str, Verification] = {}
         self.finished = threading.Event()
+        self._abandoned = threading.Event()
         self._clock = clock
         self._checks = {
-            product: (directory, subprocess.Popen(verify_command(directory, settings, product), stdout=subprocess.PIPE))
+            product: (directory, start_check(verify_command(directory, settings, product)))
             for product in settings.products
             for directory in [settings.store_dir / feed_directory_name(product)]
         }
@@ -75,9 +81,17 @@ class Launch:
     def _conclude(self) -> None:
         for product, (directory, check) in self._checks.items():
             self.results[product] = self._verdict(directory, check)
-        if self.obstacle is None:
+        if self.obstacle is None and not self._abandoned.is_set():
             self._go()
         self.finished.set()
+
+    def abandon(self) -> None:
+        """End everything that was started; no store is condemned for it."""
+        self._abandoned.set()
+        for _, check in self._checks.values():
+            check.kill()
+        self.serving.kill()
+        self.serving.wait()
 
     @property
     def obstacle(self) -> str | None:
@@ -103,6 +117,8 @@ class Launch:
             detail = f"the check took longer than {VERIFY_S} s"
         if check.returncode == VERIFIED:
             return Verification("verified", detail)
+        if self._abandoned.is_set():
+            return Verification("abandoned", "the sidecar was asked to end before the check was over")
         if check.returncode == ABSENT:
             return Verification("absent", detail)
         try:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -203,6 +205,29 @@ def test_drain_answers_what_is_in_flight_then_ends_with_every_process(tmp_path: 
 def _in_flight(running: SidecarProcess) -> int:
     told = running.status()["serving"]["status"]
     return int(told["waiting"]) if told else 0
+
+
+@pytest.mark.parametrize("patience_s", [0.05, 0.3, 0.6, 1.0])
+def test_asked_to_end_while_starting_it_leaves_nothing_behind(tmp_path: Path, patience_s: float) -> None:
+    """At whatever moment: every process ends, and a good store is not set aside for a check that was cut short."""
+    feed = stored(tmp_path)
+    starting = SidecarProcess(tmp_path, world.PRODUCT, feed.root_hex)
+    starting.spawn()
+    time.sleep(patience_s)
+    code = starting.stop()
+    assert code in {0, -signal.SIGTERM}  # the first moments belong to the interpreter
+    wait_until(lambda: not children_left(str(tmp_path)), CALL_S, "the end of every process")
+    assert list(feed.directory(tmp_path / "store").glob("store.bad-*")) == []
+
+
+def children_left(folder: str) -> list[int]:
+    """Return the living processes whose environment names this folder as their store's."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"ENTITLEMENTS_STORE_DIR={folder}/".encode() in (process / "environ").read_bytes():
+                found.append(int(process.name))
+    return [pid for pid in found if is_running(pid)]
 
 
 def test_static_fallback_answers_before_any_policy(tmp_path: Path) -> None:
