@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from datetime import datetime
 from typing import Any, Final
@@ -18,7 +19,7 @@ from entitlements.client.blocking import EntitlementClient
 from entitlements.client.channel import DEFAULT_TARGET, TARGET_VARIABLE, SidecarUnavailable
 from entitlements.client.question import BadQuestion
 from entitlements.client.reply import ReplyPolicy
-from entitlements.policy.vocabulary import ExplainLevel
+from entitlements.policy.vocabulary import UNLIMITED, ExplainLevel, Value
 
 ALLOWED: Final = 0
 DENIED: Final = 1
@@ -39,6 +40,9 @@ def main(argv: list[str]) -> int:
     except SidecarUnavailable as error:
         print(f"entitlements check: {error}; is a sidecar listening there? set --target", file=sys.stderr)
         return NO_ANSWER
+    except BrokenPipeError:  # whoever reads (head, less) has seen enough; Python must not complain again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ALLOWED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -109,7 +113,7 @@ def _line(answer: Answer) -> str:
     verdict = "ALLOW" if answer.allowed else "DENY "
     parts = [verdict, answer.code]
     if answer.value is not None:
-        parts.append(f"value={answer.value}")
+        parts.append(f"value={_value_text(answer.value)}")
     if answer.source:
         parts.append(f"by {answer.source}")
     if answer.age_ms is not None:
@@ -121,6 +125,14 @@ def _line(answer: Answer) -> str:
     if answer.remedy:
         parts.append(f"remedy {answer.remedy}")
     return "  ".join(parts)
+
+
+def _value_text(value: Value) -> str:
+    if value is UNLIMITED:
+        return "unlimited"
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _details(answer: Answer) -> list[str]:
