@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import Final
 
 from cachetools import LRUCache
 
@@ -17,6 +18,10 @@ from entitlements.store.layout import StoreState
 from sidecar.serving.records import Reads
 from sidecar.serving.shelf import Shelf
 from sidecar.serving.tally import Count
+
+MAX_REQUEST_BYTES: Final = 1024
+MAX_BODY_BYTES: Final = 4096
+"""Ordinary questions and answers have a few hundred bytes; larger ones are decided each time."""
 
 
 @dataclass(slots=True)
@@ -54,8 +59,8 @@ class DecisionCache:
             return self._held.get(request)
 
     def put(self, request: bytes, answer: Answer) -> None:
-        """Remember an answer."""
-        if self._enabled:
+        """Remember an answer, unless it is one of those that would let a few callers fill the memory."""
+        if self._enabled and len(request) <= MAX_REQUEST_BYTES and len(answer.body) <= MAX_BODY_BYTES:
             with self._gate:
                 self._held[request] = answer
 

@@ -233,6 +233,15 @@ def test_cache_of_no_entries_remembers_nothing(desk: Desk) -> None:
     assert desk.looked_up() == {"hit": 0, "revalidated": 0, "miss": 3}
 
 
+def test_large_questions_are_answered_and_not_remembered(desk: Desk) -> None:
+    """Sixty-four KiB a question times ten thousand entries would be all of the memory."""
+    large = {f"a{number}": check_service_pb2.AttributeValue(string_value="x" * 200) for number in range(8)}
+    for _ in range(2):
+        assert desk.bench.check(**ASK, attributes=large).allowed
+    assert len(desk.bench.engine._cache) == 0
+    assert desk.looked_up() == {"hit": 0, "revalidated": 0, "miss": 2}
+
+
 def test_many_threads_get_right_answers_and_right_counts(desk: Desk) -> None:
     """Shared caches and counters under contention: no lost count, no wrong answer."""
     wrong: list[str] = []
