@@ -69,7 +69,7 @@ class Part:
     def wait_ready(self, limit_s: float = 30.0) -> None:
         """Return as soon as the process is ready; NotRunningError when it ended or the limit is over."""
         deadline = time.monotonic() + limit_s
-        while not self._is_ready():
+        while not (self.running and self._is_ready()):
             if not self.running:
                 raise NotRunningError(f"{self.name} ended by itself.\n{self.last_lines()}")
             if time.monotonic() > deadline:

@@ -11,6 +11,7 @@ import contextlib
 import os
 import shlex
 import signal
+import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from demo.pages import page
 from demo.processes import NotRunningError, Part, run_tool
 from demo.stage import CONSOLE, RefusedError, make_key, valkey_part
 from demo.vendor import PRODUCTS, read_document, tally, write_files
+from entitlements.runtime.forms import Address
 from entitlements.runtime.settings import SettingsError, load
 from sidecar.settings import SidecarSettings
 
@@ -66,11 +68,11 @@ class Company:
         if self.environ.get("ENTITLEMENTS_REDIS_URL"):
             say("redis", "the one in ENTITLEMENTS_REDIS_URL")
             return
-        socket = (RUN / "valkey.sock").resolve()
-        if len(str(socket)) > SOCKET_LIMIT:
-            raise NotRunningError(f"{socket} is too long for a unix socket; run this in a folder with a shorter path")
-        self.environ["ENTITLEMENTS_REDIS_URL"] = f"unix://{socket}"
-        self.begin(valkey_part(socket, RUN / "logs" / "valkey.log"))
+        listen = (RUN / "valkey.sock").resolve()
+        if len(str(listen)) > SOCKET_LIMIT:
+            raise NotRunningError(f"{listen} is too long for a unix socket; run this in a folder with a shorter path")
+        self.environ["ENTITLEMENTS_REDIS_URL"] = f"unix://{listen}"
+        self.begin(valkey_part(listen, RUN / "logs" / "valkey.log"))
 
     def start_control(self) -> tuple[RestClient, str]:
         """Make keys where there are none, start the control plane, and return a client for it and its address."""
@@ -81,6 +83,9 @@ class Company:
         roots = run_tool("entitlements keys show", [*CONSOLE, "keys", "show", "--root", *folder], self.environ)
         self.environ.setdefault("ENTITLEMENTS_ROOT_KEYS", roots.strip())
         rest = f"http://{settings.http}"
+        must_be_free(settings.http, "CONTROL_HTTP")
+        must_be_free(settings.grpc, "CONTROL_GRPC")
+        self.environ.setdefault("ENTITLEMENTS_CONTROL_TARGET", str(settings.grpc))
         command = [sys.executable, "-m", "control"]
         log = RUN / "logs" / "control.log"
         self.begin(Part("control", command, self.environ, log, lambda: page(f"{rest}/readyz").status == 200))
@@ -106,10 +111,21 @@ class Company:
             self.environ["ENTITLEMENTS_CONTROL_TOKEN"] = kept.read_text(encoding="ascii").strip()
         settings = load(SidecarSettings, self.environ)
         admin = f"http://{settings.admin}"
+        must_be_free(settings.admin, "ADMIN")
+        if settings.listen is not None:
+            must_be_free(settings.listen, "LISTEN")
         command = [sys.executable, "-m", "sidecar"]
         log = RUN / "logs" / "sidecar.log"
         self.begin(Part("sidecar", command, self.environ, log, lambda: page(f"{admin}/readyz").status == 200))
         return Listening("", admin, settings.socket, None if settings.listen is None else str(settings.listen))
+
+
+def must_be_free(address: Address, setting: str) -> None:
+    """Refuse an address that somebody listens on: their answers would be taken for those of our process."""
+    with socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET) as probe:
+        probe.settimeout(1)
+        if address.port and probe.connect_ex(tuple(address)) == 0:
+            raise NotRunningError(f"{address} is in use; end what listens there, or set ENTITLEMENTS_{setting}")
 
 
 def say(name: str, text: str) -> None:
@@ -160,7 +176,8 @@ def guide(at: Listening) -> str:
     lines += [
         f"revoke:    curl -X PUT {at.rest}/api/v1/customers/acme/overrides/mine -H 'Content-Type: application/json' \\",
         f'             -H "Authorization: Bearer $(cat {RUN / "admin.key"})" -d {body}',
-        "catalogue: .venv/bin/entitlements apply -f examples/catalogue.yaml --key-file .run/admin.key --dry-run",
+        f"catalogue: edit {RUN / 'catalogue' / 'catalogue.yaml'}, then .venv/bin/entitlements apply --server {at.rest} \\",
+        f"             --key-file {RUN / 'admin.key'} -f {RUN / 'catalogue' / 'catalogue.yaml'}",
     ]
     return "\n".join(f"  {line}".rstrip() for line in lines)
 
