@@ -22,8 +22,9 @@ CHECK: Final = f"/{_SERVICE}/Check"
 BATCH_CHECK: Final = f"/{_SERVICE}/BatchCheck"
 LIST_ENTITLEMENTS: Final = f"/{_SERVICE}/ListEntitlements"
 
-# Checks are reads, so a call cut off by a restarting sidecar is repeated inside its deadline (gRPC's core answers a call that
-# arrives while its connection is being closed with CANCELLED). Reconnecting starts after 50 ms instead of grpc's default second: the sidecar is on this machine and back within a second.
+# Checks are reads, so a call cut off by a restarting sidecar is repeated inside its deadline; gRPC's core answers one that arrives while
+# its connection is being closed with CANCELLED. Reconnecting starts after 50 ms instead of gRPC's default second: the sidecar is on this
+# machine and back within a second.
 OPTIONS: Final = (
     ("grpc.enable_retries", 1),
     ("grpc.initial_reconnect_backoff_ms", 50),
