@@ -26,11 +26,11 @@ SUB_COMMANDS = {
     "control": SubCommand("control.__main__", "run the control plane", "control"),
     "sidecar": SubCommand("sidecar.__main__", "run a sidecar", "sidecar"),
     "apply": SubCommand(
-        "control.cli_apply", "bring a catalogue file into the control plane, after showing what changes", "control"
+        "control.cli.apply", "bring a catalogue file into the control plane, after showing what changes", "control"
     ),
-    "audit": SubCommand("control.cli_audit", "list and verify the audit chain", "control"),
-    "keys": SubCommand("control.cli_keys", "make, show and rotate the keys that sign the feed", "control"),
-    "feed": SubCommand("control.cli_feed", "show the feeds, begin a new epoch after a restore", "control"),
+    "audit": SubCommand("control.cli.audit", "list and verify the audit chain", "control"),
+    "keys": SubCommand("control.cli.keys", "make, show and rotate the keys that sign the feed", "control"),
+    "feed": SubCommand("control.cli.feed", "show the feeds, begin a new epoch after a restore", "control"),
     "bench": SubCommand("benchmarks.__main__", "run the benchmarks (in a checkout)", "demo"),
     "docs": SubCommand("demo.docs", "write the reference pages from the code (in a checkout)", "demo"),
 }

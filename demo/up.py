@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from control.api.credentials import Secret
-from control.rest_client import RestClient
+from control.cli.rest_client import RestClient
 from control.settings import load_settings
 from demo.pages import page
 from demo.processes import NotRunningError, Part, run_tool

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from control.catalogue_file import read_catalogue
+from control.cli.catalogue_file import read_catalogue
 
 FILES: Final = ("catalogue.yaml", "customers.yaml")
 PRODUCTS: Final = ("boards", "relate", "desk")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from demo.acts.answers import standing, verdict
-from demo.acts.revoking import reinstate, watched
+from demo.acts.revoking import awaited, reinstate
 from demo.narration import Narrator, Step
 from demo.pages import page
 from demo.processes import wait_until
@@ -24,12 +24,9 @@ def everything_back(stage: Stage, step: Step, tell: Narrator) -> None:
     before = first.ask("acme", "reports")
     started = time.monotonic()
     stage.control.start()
-    watched(
-        [first],
-        lambda each: each.ask("acme", "reports"),
-        lambda answer: (answer.served_from, answer.freshness) == ("LIVE", "FRESH"),
+    answer = awaited(
+        first, ("acme", "reports"), lambda found: (found.served_from, found.freshness) == ("LIVE", "FRESH")
     )
-    answer = first.ask("acme", "reports")
     live = step.measured("control_start_to_live_ms", (time.monotonic() - started) * 1000)
     step.claim(
         "the epoch is the same: what the forger wrote was no history",
@@ -45,13 +42,8 @@ def everything_back(stage: Stage, step: Step, tell: Narrator) -> None:
     step.claim("the other sidecar has missed changes", missed >= CHANGES, missed)
     started = time.monotonic()
     second.part.launch()
-    watched(
-        [second],
-        lambda each: each.ask("acme", "reports"),
-        lambda found: (found.served_from, found.version) == ("LIVE", version),
-    )
+    answer = awaited(second, ("acme", "reports"), lambda found: (found.served_from, found.version) == ("LIVE", version))
     healed = step.measured("start_to_gap_closed_ms", (time.monotonic() - started) * 1000)
-    answer = second.ask("acme", "reports")
     step.claim(
         "the gap is closed and the sidecar live",
         (answer.served_from, answer.freshness, answer.version) == ("LIVE", "FRESH", version),

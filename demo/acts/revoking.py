@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from demo.sidecar_part import Sidecar
 from demo.stage import Stage
@@ -13,6 +13,8 @@ from entitlements.client import Answer
 
 LIMIT_S: Final = 15.0
 PAUSE_S: Final = 0.0005
+Question: TypeAlias = tuple[str, str]
+"""Customer and feature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +30,14 @@ class Turn:
     version: str
 
 
-def watched(sidecars: Sequence[Sidecar], ask: Callable[[Sidecar], Answer], wanted: Callable[[Answer], bool]) -> float:
-    """Ask the sidecars in turn until each has given a wanted answer; return the moment of the last one (time.perf_counter).
-
-    TimeoutError names the sidecar that did not follow.
-    """
+def awaited(sidecar: Sidecar, question: Question, wanted: Callable[[Answer], bool]) -> Answer:
+    """Ask a sidecar again and again and return the first wanted answer; TimeoutError names the sidecar that did not follow."""
     deadline = time.perf_counter() + LIMIT_S
-    moment = time.perf_counter()
-    for sidecar in sidecars:
-        while not wanted(ask(sidecar)):
-            if time.perf_counter() > deadline:
-                raise TimeoutError(f"sidecar {sidecar.name} did not follow within {LIMIT_S:.0f} s: {ask(sidecar)}")
-            time.sleep(PAUSE_S)
-        moment = time.perf_counter()
-    return moment
+    while not wanted(answer := sidecar.ask(*question)):
+        if time.perf_counter() > deadline:
+            raise TimeoutError(f"sidecar {sidecar.name} did not follow within {LIMIT_S:.0f} s, it answers {answer}")
+        time.sleep(PAUSE_S)
+    return answer
 
 
 def override_path(customer: str) -> str:
@@ -63,7 +59,7 @@ def reinstate(stage: Stage, customer: str, feature: str, sidecars: Sequence[Side
 def _turn(
     stage: Stage,
     request: tuple[str, str, object],
-    question: tuple[str, str],
+    question: Question,
     sidecars: Sequence[Sidecar],
     *,
     code: str,
@@ -71,5 +67,7 @@ def _turn(
     sent = time.perf_counter()
     reply = stage.call(*request)
     replied = time.perf_counter()
-    followed = watched(sidecars, lambda sidecar: sidecar.ask(*question), lambda answer: answer.code == code)
+    for sidecar in sidecars:
+        awaited(sidecar, question, lambda answer: answer.code == code)
+    followed = time.perf_counter()
     return Turn((followed - sent) * 1000, max(0.0, followed - replied) * 1000, reply["versions"]["boards"])
