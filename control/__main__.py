@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from control.cli_control import run_command
+from control.cli.server import run_command
 
 
 def main(argv: list[str]) -> int:

@@ -8,18 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from control.acks import AckDesk
 from control.api.feed import FeedService, FeedSources
 from control.api.feed_server import SNAPSHOT_STREAMS, Authenticate, FeedServer, TlsFiles
-from control.epochs import EpochKeeper
-from control.heartbeats import HeartbeatBook
-from control.key_files import KeyFiles
-from control.publisher import Publisher
-from control.publisher_feed import Shared
-from control.redis_log import RedisLog
-from control.signing import Signer
-from control.snapshots import SnapshotShelf
-from control.snapshotter import Snapshotter
+from control.publishing.ack_desk import AckDesk
+from control.publishing.epochs import EpochKeeper
+from control.publishing.heartbeats import HeartbeatBook
+from control.publishing.key_files import KeyFiles
+from control.publishing.publisher import Publisher
+from control.publishing.publisher_feed import Shared
+from control.publishing.redis_log import RedisLog
+from control.publishing.signing import Signer
+from control.publishing.snapshots import SnapshotShelf
+from control.publishing.snapshotter import Snapshotter
 from control.store.feed_log import FeedLog
 from control.store.unit_of_work import Store
 from entitlements.runtime.metrics import Meters

@@ -13,11 +13,12 @@ from typing import Final
 
 import grpc
 
-from control.acks import AckDesk, SidecarAck
+from control.domain.acknowledgement import SidecarAck
 from control.domain.publishing import EPOCH_LEAD_S
-from control.heartbeats import HeartbeatBook
-from control.signing import Signer
-from control.snapshots import PackedSnapshot, SnapshotError, SnapshotShelf
+from control.publishing.ack_desk import AckDesk
+from control.publishing.heartbeats import HeartbeatBook
+from control.publishing.signing import Signer
+from control.publishing.snapshots import PackedSnapshot, SnapshotError, SnapshotShelf
 from control.store.feed_log import FeedLog
 from entitlements.policy.ids import Epoch, Millis, Seq, id_problem
 from entitlements.runtime.clock import Clock

@@ -20,7 +20,7 @@ from control.api.auth import RefusedCredentialError
 from control.api.credentials import Principal, Scope
 from control.api.feed import FeedRefusal, FeedService
 from control.metrics import FEED_CALL, FEED_CALLS
-from control.signing import NoSigningKeyError
+from control.publishing.signing import NoSigningKeyError
 from entitlements.runtime.clock import Clock
 from entitlements.runtime.metrics import Meters
 from entitlements.v1 import feed_service_pb2

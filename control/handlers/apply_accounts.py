@@ -6,6 +6,7 @@ So applying an older document again cannot take back a revoke that was made sinc
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ from control.domain.account import Account
 from control.domain.compile import compile_customer
 from control.domain.errors import Conflict
 from control.domain.forms import Form
-from control.domain.override import others_live
+from control.domain.override import others_live, settle
 from control.domain.stored_account import (
     render_account,
     render_override,
@@ -45,8 +46,9 @@ def apply_accounts(uow: UnitOfWork, ledger: Ledger, accounts: Sequence[Account],
     stored = load_accounts(uow.connection, [account.id for account in accounts])
     inserts: dict[str, list[dict[str, Any]]] = {name: [] for name in ("customers", *HOLDINGS)}
     changed: list[Account] = []
-    for account in accounts:
-        before = stored.get(account.id)
+    for declared in accounts:
+        before = stored.get(declared.id)
+        account = declared if before is None else _settled(declared, before, uow.now_ms)
         count = len(ledger.changes)
         form = render_account(account)
         if ledger.compare("customer", account.id, None if before is None else render_account(before), form) and write:
@@ -79,6 +81,11 @@ def apply_accounts(uow: UnitOfWork, ledger: Ledger, accounts: Sequence[Account],
         if rows:
             uow.connection.execute(sa.insert(HOLDINGS.get(name, tables.customers)), rows)
     return changed
+
+
+def _settled(account: Account, before: Account, now_ms: int) -> Account:
+    overrides = tuple(settle(before.overrides, each, now_ms) for each in account.overrides)
+    return replace(account, overrides=overrides)
 
 
 def _update(uow: UnitOfWork, table: sa.Table, keys: dict[str, Any], form: Form) -> None:

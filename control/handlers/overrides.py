@@ -9,7 +9,7 @@ from typing import Any
 from control.domain.account_document import read_override
 from control.domain.errors import Invalid
 from control.domain.fields import Findings
-from control.domain.override import others_live
+from control.domain.override import others_live, settle
 from control.handlers.holdings import ended, product_of_holding, save_holding
 from control.handlers.result import Result
 from control.handlers.specs import keyed
@@ -37,6 +37,7 @@ def put_override(
     override = read_override(findings, keyed(findings, "id", id_, spec), "", catalogue)
     if findings.problems:
         raise Invalid(findings.problems)
+    override = settle(account.overrides, override, uow.now_ms)
     others_live(account.overrides, override)
     return save_holding(uow, "overrides", account, override, product, "put", expected)
 

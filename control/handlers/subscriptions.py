@@ -12,7 +12,6 @@ from control.domain.catalogue import Shelf
 from control.domain.catalogue_document import VERSION_MAX, parse_ref
 from control.domain.errors import Conflict, Invalid
 from control.domain.fields import Findings
-from control.domain.forms import render_at
 from control.domain.subscription_document import read_subscription
 from control.handlers.holdings import find_holding, product_of_holding, save_holding
 from control.handlers.result import Result
@@ -243,10 +242,9 @@ def renew(
 def suspend(
     uow: UnitOfWork, customer: str, id_: str, suspension_id: str, spec: Mapping[str, Any], expected: int | None = 0
 ) -> Result:
-    """Restrict one subscription, from now on when no window is given; `suspensions.end_suspension` reinstates it.
+    """Restrict one subscription; `suspensions.end_suspension` reinstates it.
 
     The spec is that of a suspension without scope and target. Raises as `suspensions.put_suspension` does.
     """
-    begun = {} if {"from", "until"} & spec.keys() else {"from": render_at(Millis(uow.now_ms))}
-    form = {**begun, **spec, "scope": "subscription", "target": id_}
+    form = {**spec, "scope": "subscription", "target": id_}
     return put_suspension(uow, customer, suspension_id, form, expected)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql, sqlite
 
-from control.acks import SidecarAck
+from control.domain.acknowledgement import SidecarAck
 from control.domain.publishing import Position
 from control.store import tables
 from control.store.database import for_writing

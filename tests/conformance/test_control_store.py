@@ -318,6 +318,37 @@ def test_a_revoke_is_in_the_next_record_and_ends_when_told(vendor: Store) -> Non
     assert answer(vendor, "acme", "reports", at_ms=later).code is Code.ENTITLED
 
 
+def test_a_feature_can_be_revoked_restored_and_revoked_again_without_dates(vendor: Store) -> None:
+    """The second revoke begins where the first ended; writing it again changes nothing."""
+    with vendor.begin("me") as uow:
+        overrides.put_override(uow, "acme", "o1", DENY)
+    with vendor.begin("me") as uow:
+        overrides.end_override(uow, "acme", "o1")
+    assert answer(vendor, "acme", "reports").code is Code.ENTITLED
+    with vendor.begin("me") as uow:
+        first = overrides.put_override(uow, "acme", "o2", DENY)
+    assert first.entity["from"] == "2027-01-15T08:00:00.000Z"
+    assert answer(vendor, "acme", "reports").code is Code.REVOKED
+    with vendor.begin("me") as uow:
+        assert not overrides.put_override(uow, "acme", "o2", DENY).changed
+    document = {"version": 1, "customers": [{"id": "acme", "overrides": [{**DENY, "id": "o2"}]}]}
+    document["customers"][0] |= {name: vendor_document()["customers"][0][name] for name in ("name", "attributes")}  # type: ignore[index]
+    with vendor.begin("me") as uow:
+        assert apply_document(uow, document).changes == ()
+
+
+def test_a_failed_payment_ends_in_payment_required(vendor: Store) -> None:
+    """Access in grace until the date, then the code that asks for payment, then paid."""
+    grace_end = Millis(NOW_MS + 7 * 86_400_000)
+    with vendor.begin("me") as uow:
+        subscriptions.mark_past_due(uow, "acme", "acme-suite", grace_end)
+    assert answer(vendor, "acme", "reports").code is Code.ENTITLED_GRACE
+    assert answer(vendor, "acme", "reports", at_ms=grace_end).code is Code.PAYMENT_REQUIRED
+    with vendor.begin("me") as uow:
+        subscriptions.activate(uow, "acme", "acme-suite")
+    assert answer(vendor, "acme", "reports", at_ms=grace_end).code is Code.ENTITLED
+
+
 def test_a_second_override_at_the_same_time_is_refused(vendor: Store) -> None:
     """Semantics B4, whichever comes second."""
     with vendor.begin("me") as uow:

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from control import cli_apply, cli_audit
 from control.api.credentials import Scope
-from control.server_options import KEY, SERVER
+from control.cli import apply as cli_apply
+from control.cli import audit as cli_audit
+from control.cli.server_options import KEY, SERVER
 from demo.console import main as console
 from tests.support.control_server import ControlServer, control_server
 from tests.support.processes import ROOT, free_port, wait_until

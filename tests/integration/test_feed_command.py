@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from control.cli_feed import run
+from control.cli.feed import run
 from control.store import tables
 from entitlements.runtime.clock import ManualClock
 from tests.support.publishing import EPOCH, START_MS, Vendor, open_store

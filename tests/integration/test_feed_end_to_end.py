@@ -20,10 +20,10 @@ import redis
 from control.api.auth import RefusedCredentialError
 from control.api.credentials import Principal, Scope
 from control.domain.publishing import Position
-from control.epochs import begin_epoch
 from control.feed_side import FeedSide, Listener
-from control.key_files import KeyFiles
 from control.metrics import FEED_SERVICE_METRICS, PUBLISHER_METRICS
+from control.publishing.epochs import begin_epoch
+from control.publishing.key_files import KeyFiles
 from control.store.database import open_engine
 from control.store.schema import migrate
 from control.store.unit_of_work import Store

@@ -16,9 +16,9 @@ import pytest
 import redis
 import sqlalchemy as sa
 
-from control.acks import SidecarAck
+from control.domain.acknowledgement import SidecarAck
 from control.domain.publishing import Position
-from control.key_files import KeyFiles
+from control.publishing.key_files import KeyFiles
 from control.store import tables
 from control.store.feed_log import FeedLog
 from control.store.unit_of_work import Store

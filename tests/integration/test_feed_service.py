@@ -24,7 +24,7 @@ from control.api.auth import RefusedCredentialError
 from control.api.credentials import Principal, Scope
 from control.api.feed import FeedService, FeedSources
 from control.api.feed_server import FeedServer, TlsFiles
-from control.key_files import KeyFiles
+from control.publishing.key_files import KeyFiles
 from control.store import tables
 from entitlements.policy.ids import Millis, Seq
 from entitlements.v1 import feed_service_pb2 as messages

@@ -13,13 +13,13 @@ import pytest
 import redis
 import sqlalchemy as sa
 
-from control.acks import SidecarAck
+from control.domain.acknowledgement import SidecarAck
 from control.domain.publishing import REEPOCH_EVERY_MS, SNAPSHOT_EVERY_MS
-from control.epochs import begin_epoch
-from control.key_files import KeyFiles
-from control.publisher_feed import FeedPublisher
-from control.redis_log import Answer, Entry
-from control.snapshots import SnapshotError
+from control.publishing.epochs import begin_epoch
+from control.publishing.key_files import KeyFiles
+from control.publishing.publisher_feed import FeedPublisher
+from control.publishing.redis_log import Answer, Entry
+from control.publishing.snapshots import SnapshotError
 from control.store import tables
 from entitlements.policy import digest
 from entitlements.policy.ids import Epoch, Millis, Seq
@@ -639,7 +639,7 @@ def test_the_outbox_is_kept_for_a_week_and_as_long_as_the_log(
     office: Office, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows go when they are older than seven days and the log does not hold them."""
-    monkeypatch.setattr("control.snapshotter.LOG_KEEP_ENTRIES", 10)
+    monkeypatch.setattr("control.publishing.snapshotter.LOG_KEEP_ENTRIES", 10)
     vendor.commit(50)
     office.turn()
     line = office.publisher.feed(FEED)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from control.key_files import KeyFiles
+from control.publishing.key_files import KeyFiles
 from entitlements.wire import names
 from tests.support.publishing import EPOCH, Office, Vendor, open_store
 from tests.support.valkey import ValkeyServer, running_valkey

@@ -16,7 +16,7 @@ import structlog
 from control.api.credentials import Scope, generate_key, key_hash
 from control.app import ControlPlane, read_pepper
 from control.handlers.keys import add_key
-from control.key_files import KeyFiles
+from control.publishing.key_files import KeyFiles
 from control.settings import load_settings
 from control.store.api_keys import ApiKeyRow
 from control.store.database import open_engine

@@ -14,7 +14,7 @@ import grpc.aio
 # ruff: noqa: N802, ARG002 - the names and the signatures of the service are those of the contract
 from control.domain.publishing import Position
 from control.metrics import PUBLISHER_METRICS
-from control.redis_log import Answer, Entry, RedisLog
+from control.publishing.redis_log import Answer, Entry, RedisLog
 from entitlements.policy.digest import chain_base, digest_of, sum_records
 from entitlements.policy.ids import Epoch, RecordKey, Seq
 from entitlements.runtime.clock import SystemClock

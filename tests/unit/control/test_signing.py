@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from control.cli_keys import run
-from control.key_files import KeyFileError, KeyFiles
-from control.signing import NoSigningKeyError, Signer
+from control.cli.keys import run
+from control.publishing.key_files import KeyFileError, KeyFiles
+from control.publishing.signing import NoSigningKeyError, Signer
 from entitlements.policy.ids import Millis
 from entitlements.runtime.clock import ManualClock
 from entitlements.wire.envelope import (

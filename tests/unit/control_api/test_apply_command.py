@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from control.catalogue_file import CatalogueDocument, read_catalogue
-from control.change_view import change_lines, differences, summary
-from control.cli_apply import (
+from control.cli.apply import (
     APPLIED,
     NOT_APPLIED,
     REFUSED,
@@ -17,8 +15,10 @@ from control.cli_apply import (
     main,
     run_apply,
 )
-from control.rest_client import Answer, RestClient, UnreachableError
-from control.server_options import KEY, SERVER
+from control.cli.catalogue_file import CatalogueDocument, read_catalogue
+from control.cli.change_view import change_lines, differences, summary
+from control.cli.rest_client import Answer, RestClient, UnreachableError
+from control.cli.server_options import KEY, SERVER
 
 CHANGES: list[dict[str, Any]] = [
     {"action": "added", "kind": "feature", "id": "suite/exports", "before": None, "after": {"kind": "switch"}},

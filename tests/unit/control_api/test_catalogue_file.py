@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from control.catalogue_file import MAX_DEPTH, CatalogueFileError, read_catalogue
+from control.cli.catalogue_file import MAX_DEPTH, CatalogueFileError, read_catalogue
 
 
 def write(folder: Path, text: str, name: str = "catalogue.yaml") -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from control.key_files import KeyBundle, KeyFiles
+from control.publishing.key_files import KeyBundle, KeyFiles
 from entitlements.policy.ids import Millis
 from entitlements.runtime.clock import Clock
 from entitlements.wire.envelope import KeyRing, KeyRole, SigningKeyPair, sign

@@ -15,10 +15,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from control.domain.publishing import LOG_KEEP_ENTRIES, LOG_KEEP_MS, LogState, snapshot_due, trim_floor
 from control.metrics import OUTBOX_TRIMMED, SNAPSHOTS, TURNS_LOST
-from control.publisher_feed import FeedPublisher, Shared
-from control.redis_log import PREVIOUS_SNAPSHOT_TTL_S, Answer, LogUnavailableError, RedisLog
-from control.signing import NoSigningKeyError
-from control.snapshots import PackedSnapshot, SnapshotError
+from control.publishing.publisher_feed import FeedPublisher, Shared
+from control.publishing.redis_log import PREVIOUS_SNAPSHOT_TTL_S, Answer, LogUnavailableError, RedisLog
+from control.publishing.signing import NoSigningKeyError
+from control.publishing.snapshots import PackedSnapshot, SnapshotError
 from control.store.feed_log import FeedHead
 from entitlements.policy.ids import Millis, Seq
 

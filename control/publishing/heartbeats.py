@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from control.domain.publishing import Position
-from control.signing import Signer
+from control.publishing.signing import Signer
 from entitlements.policy.ids import Millis, Seq
 from entitlements.wire import envelope
 

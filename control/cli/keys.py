@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from control.key_files import KeyBundle, KeyFileError, KeyFiles
+from control.publishing.key_files import KeyBundle, KeyFileError, KeyFiles
 from entitlements.policy.ids import Millis
 from entitlements.runtime.clock import Clock, SystemClock
 from entitlements.runtime.forms import duration_ms

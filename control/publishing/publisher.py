@@ -17,15 +17,15 @@ from typing import Final
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from control.acks import AckDesk
 from control.domain.errors import Busy
 from control.domain.publishing import Claim, Position, Witness, lost_history
-from control.heartbeats import HEARTBEAT_EVERY_MS, HeartbeatBook
-from control.key_files import KeyFileError
 from control.metrics import FEED_HEAD, HEARTBEATS, HELD, TURNS_LOST
-from control.publisher_feed import FeedPublisher, Shared
-from control.redis_log import LogUnavailableError, RedisLog
-from control.signing import NoSigningKeyError
+from control.publishing.ack_desk import AckDesk
+from control.publishing.heartbeats import HEARTBEAT_EVERY_MS, HeartbeatBook
+from control.publishing.key_files import KeyFileError
+from control.publishing.publisher_feed import FeedPublisher, Shared
+from control.publishing.redis_log import LogUnavailableError, RedisLog
+from control.publishing.signing import NoSigningKeyError
 from control.store.feed_log import FeedHead
 from entitlements.policy.ids import Millis, Seq
 from entitlements.wire.envelope import Refused

@@ -25,12 +25,12 @@ from control.domain.publishing import (
     contradicts,
     plan,
 )
-from control.epochs import EpochKeeper
-from control.heartbeats import Heartbeat
 from control.metrics import HELD, LOG_RESETS, OUTBOX_LAG, PUBLISH_LATENCY, PUBLISHED
-from control.redis_log import Answer, Entry, ForeignLogError, RedisLog
-from control.signing import Signer
-from control.snapshots import SnapshotShelf
+from control.publishing.epochs import EpochKeeper
+from control.publishing.heartbeats import Heartbeat
+from control.publishing.redis_log import Answer, Entry, ForeignLogError, RedisLog
+from control.publishing.signing import Signer
+from control.publishing.snapshots import SnapshotShelf
 from control.store.feed_log import FeedHead, FeedLog, OutboxRow
 from entitlements.policy.ids import Millis, Seq
 from entitlements.runtime.clock import Clock

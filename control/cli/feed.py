@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy.exc import SQLAlchemyError
 
 from control.domain.errors import Busy
-from control.epochs import begin_epoch
+from control.publishing.epochs import begin_epoch
 from control.settings import database_url, load_settings
 from control.store.database import open_engine
 from control.store.feed_log import FeedHead, FeedLog

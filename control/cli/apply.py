@@ -17,10 +17,10 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from control.catalogue_file import CatalogueDocument, CatalogueFileError, Mistake, read_catalogue
-from control.change_view import change_lines, summary
-from control.rest_client import Answer, RestClient, UnreachableError
-from control.server_options import OptionError, add_server_options, client_from, problem_text
+from control.cli.catalogue_file import CatalogueDocument, CatalogueFileError, Mistake, read_catalogue
+from control.cli.change_view import change_lines, summary
+from control.cli.rest_client import Answer, RestClient, UnreachableError
+from control.cli.server_options import OptionError, add_server_options, client_from, problem_text
 
 APPLIED: Final = 0
 NOT_APPLIED: Final = 1

@@ -7,30 +7,12 @@ transaction each half second instead of one each. A report that a crash loses is
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from typing import Final
 
-from entitlements.policy.ids import Epoch, Millis, Seq
+from control.domain.acknowledgement import SidecarAck
 
 CAPACITY: Final = 20_000
 """Sidecars that may report between two turns; a flood of invented names ends here."""
-
-
-@dataclass(frozen=True, slots=True)
-class SidecarAck:
-    """One report; `chain` is 32 bytes, or empty when the sidecar holds no policy set."""
-
-    feed: str
-    sidecar_id: str
-    boot_id: str
-    epoch: Epoch
-    seq: Seq
-    chain: bytes
-    state: str
-    digest_ok: bool
-    software: str
-    age_ms: Millis
-    acked_at_ms: Millis
 
 
 class AckDesk:

@@ -78,7 +78,7 @@ class Script:
     @classmethod
     def named(cls, name: str) -> Script:
         """Read a script that is shipped beside this module."""
-        text = files("control").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+        text = files("control.publishing").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
         return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 

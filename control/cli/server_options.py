@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from control.api.credentials import Secret, parse_key
-from control.rest_client import Answer, RestClient
+from control.cli.rest_client import Answer, RestClient
 
 SERVER: Final = "ENTITLEMENTS_CONTROL_URL"
 KEY: Final = "ENTITLEMENTS_API_KEY"

@@ -15,7 +15,7 @@ from typing import Final
 
 from control.domain.publishing import Position
 from control.metrics import SNAPSHOT_PACK, SNAPSHOTS
-from control.signing import Signer
+from control.publishing.signing import Signer
 from control.store.feed_log import FeedLog
 from entitlements.policy import digest
 from entitlements.policy.ids import Millis

@@ -19,8 +19,8 @@ from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from control.api.routers.audit import event_json, verdict_json
-from control.rest_client import Answer, UnreachableError
-from control.server_options import OptionError, add_server_options, client_from, problem_text
+from control.cli.rest_client import Answer, UnreachableError
+from control.cli.server_options import OptionError, add_server_options, client_from, problem_text
 from control.settings import database_url
 from control.store import audit_log
 from control.store.database import open_engine

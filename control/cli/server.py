@@ -14,9 +14,9 @@ from control.api.credentials import generate_key, key_hash
 from control.app import ControlPlane, StartError, open_store, read_pepper
 from control.domain.errors import Busy
 from control.handlers.keys import add_key
-from control.key_files import KeyFileError
+from control.publishing.key_files import KeyFileError
+from control.publishing.signing import NoSigningKeyError
 from control.settings import Settings, load_settings
-from control.signing import NoSigningKeyError
 from control.store.api_keys import ApiKeyRow
 from control.store.database import open_engine
 from control.store.schema import migrate
