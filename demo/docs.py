@@ -13,6 +13,7 @@ GENERATORS: tuple[str, ...] = (
     "control.api.reference",
     "control.metrics",
     "control.settings",
+    "entitlements.policy.feed_state_page",
     "entitlements.policy.reasons_page",
     "sidecar.metrics",
     "sidecar.settings",

@@ -20,12 +20,12 @@ class Rule(Enum):
     STARTED_UNLOADED = ("start", "there is no usable store", "open the link; the floor stays in force")
     STARTED_BELOW_FLOOR = ("start", "the store is below the floor", "do not build on it; open the link")
 
+    LINK_LATE = ("subscribed", "the link was dropped meanwhile", "nothing")
     LINK_SUBSCRIBED = (
         "subscribed",
         "always, also after a silent reconnect",
         "new generation; catch up without a pause",
     )
-    LINK_LATE = ("subscribed", "the link was dropped meanwhile", "nothing")
     LINK_LOST = ("disconnected", "always", "open again after a jittered pause; ask the control plane meanwhile")
     LINK_SILENT = ("tick", "no new heartbeat on the bus for 3 s", "drop the link; as above")
 
