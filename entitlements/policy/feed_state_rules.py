@@ -27,7 +27,11 @@ class Rule(Enum):
         "new generation; catch up without a pause",
     )
     LINK_LOST = ("disconnected", "always", "open again after a jittered pause; ask the control plane meanwhile")
-    LINK_SILENT = ("tick", "no new heartbeat on the bus for 3 s", "drop the link; as above")
+    LINK_SILENT = (
+        "tick",
+        "no new heartbeat on the bus for 3 s, or no outcome of opening the link",
+        "drop the link; as above",
+    )
 
     DELTA_FUTURE_EPOCH = ("delta", "the epoch is more than a day ahead of the clock", "drop")
     DELTA_OLDER_EPOCH = ("delta", "the epoch is older than ours", "drop; an ack is due")

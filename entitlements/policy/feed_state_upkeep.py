@@ -124,11 +124,11 @@ def _jittered(turn: Turn, most_ms: Millis) -> Millis:
 def settle(turn: Turn) -> None:
     """Start everything that is due at the end of a step."""
     now = turn.now.mono_ms
-    if turn.state.link is Link.UP and now - turn.state.heard_mono_ms > HEARTBEAT_TIMEOUT_MS:
+    if turn.state.link is not Link.DOWN and now - turn.state.heard_mono_ms > HEARTBEAT_TIMEOUT_MS:
         turn.do(DropLink())
         on_disconnected(turn, Rule.LINK_SILENT)
     if turn.state.link is Link.DOWN and now >= turn.state.connect_at_mono_ms:
-        turn.change(link=Link.OPENING)
+        turn.change(link=Link.OPENING, heard_mono_ms=now)
         turn.do(OpenLink())
     state = turn.state
     if state.polls and not state.polling and now >= state.poll_at_mono_ms:
@@ -161,10 +161,10 @@ def _ack(turn: Turn) -> None:
 def wake_at(state: FeedState) -> Millis:
     """Return the monotonic instant at which the next Tick has something to do, if nothing else happens before."""
     instants = [state.acked_mono_ms + (ACK_GAP_MS if state.ack_due else ACK_EVERY_MS)]
-    if state.link is Link.UP:
-        instants.append(state.heard_mono_ms + HEARTBEAT_TIMEOUT_MS + 1)
     if state.link is Link.DOWN:
         instants.append(state.connect_at_mono_ms)
+    else:
+        instants.append(state.heard_mono_ms + HEARTBEAT_TIMEOUT_MS + 1)
     if state.polls and not state.polling:
         instants.append(state.poll_at_mono_ms)
     if not state.fetching_keys:

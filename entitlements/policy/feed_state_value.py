@@ -151,6 +151,7 @@ class FeedState:
     bus_live: bool = False
     """The present subscription has delivered a new heartbeat."""
     heard_mono_ms: Millis = Millis(0)
+    """When the bus last brought a new heartbeat, the link was confirmed, or its opening began."""
     connect_at_mono_ms: Millis = Millis(0)
 
     wanted: bool = False

@@ -155,9 +155,12 @@ class ControlSource:
     async def _ask(self, method: Callable[..., Awaitable[Any]], request: Any, limit_s: float = CALL_LIMIT_S) -> Any:
         async def call() -> Any:
             try:
-                return await method(request, metadata=self._metadata, timeout=limit_s)
+                reply = await method(request, metadata=self._metadata, timeout=limit_s)
             except grpc.aio.AioRpcError as error:
                 raise _answer(error) or error from None
+            if reply is None:  # what grpcio makes of bytes that are no such message
+                raise SourceUnavailable("the control plane's reply cannot be read")
+            return reply
 
         async with self._guarded(limit_s):
             return await self._retry.run(call)

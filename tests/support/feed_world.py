@@ -307,6 +307,7 @@ class World:
             case commands.DropLink():
                 self.link = "down"
                 self.bus.clear()
+                self.pending = [waiting for waiting in self.pending if not isinstance(waiting[0], commands.OpenLink)]
             case _:
                 self.pending.append((command, self._prepared(command)))
         return []

@@ -103,6 +103,23 @@ def test_reconnecting_backs_off_with_full_jitter(failures: int, most_ms: int) ->
         assert bench.state.connect_at_mono_ms - bench.mono_ms == 1 + int(most_ms * draw)
 
 
+def test_an_opening_without_an_outcome_is_given_up() -> None:
+    """Whatever swallowed the answer: after three seconds the link is dropped and opened again."""
+    bench = at_head()
+    bench.tell(Disconnected())
+    bench.wait(200)
+    bench.tell(Tick())
+    assert bench.state.link is Link.OPENING
+    bench.forget()
+    bench.wait(3_001)
+    assert wake_at(bench.state) <= bench.mono_ms
+    bench.tell(Tick())
+    assert bench.says(DropLink)
+    bench.wait(400)
+    bench.tell(Tick())
+    assert bench.says(OpenLink)
+
+
 def test_a_heartbeat_on_the_bus_ends_the_backing_off() -> None:
     """A link that works is a link that worked: the next loss starts at the first pause again."""
     bench = at_head()
@@ -120,13 +137,14 @@ def test_a_confirmed_subscription_ends_the_pause_of_the_catch_up() -> None:
     bench = at_head()
     bench.tell(Disconnected())
     bench.hear(20, path=Path.CONTROL)
-    for _ in range(6):
+    for _ in range(5):
         bench.tell(FetchFailed(bench.last(FetchHead).ticket))
         bench.tell(FetchFailed(bench.last(FetchHead).ticket))
         bench.wait(6_000)
         bench.tell(Tick())
     bench.tell(FetchFailed(bench.last(FetchHead).ticket))
     bench.tell(FetchFailed(bench.last(FetchHead).ticket))
+    assert bench.state.link is Link.OPENING
     bench.forget()
     bench.tell(Subscribed())
     assert bench.last(FetchHead).path is Path.REDIS
