@@ -41,7 +41,9 @@ def test_any_edit_is_found_at_its_place(
     index = data.draw(st.integers(0, len(events) - 1))
     name = data.draw(st.sampled_from(["at_ms", "actor", "action", "subject", "before", "after"]))
     event = events[index].event
-    fresh: Any = event.at_ms + 1 if name == "at_ms" else data.draw(TEXT.filter(lambda text: text != getattr(event, name)))
+    fresh: Any = (
+        event.at_ms + 1 if name == "at_ms" else data.draw(TEXT.filter(lambda text: text != getattr(event, name)))
+    )
     events[index] = replace(events[index], event=replace(event, **{name: fresh}))
     assert verify_chain(events, len(events), events[-1].hash).first_bad_seq == index + 1
 
