@@ -31,7 +31,8 @@ FAILURES: Final = (NotAsToldError, NotRunningError, RefusedError, TimeoutError, 
 def main(argv: list[str]) -> int:
     """Tell the story; return the exit code."""
     asked = _parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     tell = Narrator(quiet=asked.json)
     stage = Stage(Site.make(asked.data))
     error = ""
@@ -51,7 +52,9 @@ def main(argv: list[str]) -> int:
         print("\n  interrupted", file=sys.stderr)
         return 130
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave processes behind
         stage.close()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     return 1 if error else 0
 
 

@@ -185,7 +185,8 @@ def guide(at: Listening) -> str:
 def main(argv: list[str]) -> int:
     """Run until interrupted; return 0, or 1 when something did not start."""
     argparse.ArgumentParser(prog="entitlements up", description=__doc__.split("\n\n", maxsplit=1)[0]).parse_args(argv)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     company = Company()
     try:
         company.start_valkey()
@@ -203,6 +204,7 @@ def main(argv: list[str]) -> int:
         print(f"\nentitlements up: {failure}", file=sys.stderr)
         return 1
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave processes behind
         company.end()
     return 0
 
