@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import sqlalchemy as sa
+from sqlalchemy import Table
 
 from control.domain.account import Account
 from control.domain.compile import compile_customer
@@ -28,7 +28,7 @@ from control.domain.suspension import owner_of
 from control.handlers.changes import Ledger
 from control.handlers.holdings import NOUNS
 from control.store import tables
-from control.store.accounts import HOLDINGS, load_accounts
+from control.store.accounts import HOLDINGS, insert_rows, load_accounts
 from control.store.resources import find, save, to_text
 from control.store.shelves import load_products
 from control.store.unit_of_work import UnitOfWork
@@ -77,9 +77,7 @@ def apply_accounts(uow: UnitOfWork, ledger: Ledger, accounts: Sequence[Account],
                     _update(uow, HOLDINGS[name], {"customer": account.id, "id": id_}, part)
         if len(ledger.changes) > count:
             changed.append(account if before is None else _merged(form, old, new))
-    for name, rows in inserts.items():
-        if rows:
-            uow.connection.execute(sa.insert(HOLDINGS.get(name, tables.customers)), rows)
+    insert_rows(uow.connection, inserts)
     return changed
 
 
@@ -88,7 +86,7 @@ def _settled(account: Account, before: Account, now_ms: int) -> Account:
     return replace(account, overrides=overrides)
 
 
-def _update(uow: UnitOfWork, table: sa.Table, keys: dict[str, Any], form: Form) -> None:
+def _update(uow: UnitOfWork, table: Table, keys: dict[str, Any], form: Form) -> None:
     save(uow.connection, table, keys, form, find(uow.connection, table, keys))
 
 

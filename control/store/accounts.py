@@ -6,7 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Table
@@ -96,3 +96,10 @@ def _holdings(connection: Connection, ids: Sequence[str]) -> defaultdict[str, de
     ):
         held[customer][name].append(json.loads(body))
     return held
+
+
+def insert_rows(connection: Connection, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Insert many new rows at once: list name to rows, those of ``customers`` first."""
+    for name in ("customers", *HOLDINGS):
+        if rows.get(name):
+            connection.execute(sa.insert(HOLDINGS.get(name, tables.customers)), list(rows[name]))
