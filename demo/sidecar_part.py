@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from demo.pages import Page, metric, page
-from demo.processes import Part
+from demo.processes import Part, wait_until
 from demo.site import Site, free_port, without_settings
 from demo.vendor import PRODUCTS
 from entitlements.client import Answer, EntitlementClient, ExplainLevel
@@ -62,6 +62,7 @@ class Sidecar:
 
     def crash(self) -> None:
         """Kill both of its processes at once; by itself the one that answers would outlive the other, and go on answering."""
+        wait_until(lambda: self.admin("/statusz").status == 200, f"the status page of sidecar {self.name}")
         serving = self.admin("/statusz").json["serving"]["pid"]
         self.part.kill()
         with contextlib.suppress(ProcessLookupError):

@@ -74,10 +74,15 @@ class Witness(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Somebody's word that a position was published: proven by our own signature, or by an authenticated sidecar."""
+    """Somebody's word that a position was published: proven by our own signature, or by an authenticated sidecar.
+
+    `forked` says that the sidecar has seen two signed histories of the position's epoch. Its own may be the database's; the other
+    one exists all the same, and only a new epoch frees it (docs/adr/0013).
+    """
 
     position: Position
     witness: Witness
+    forked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +147,13 @@ def plan(
 
 
 def lost_history(head: Position, chain_at: ChainAt, proven: Iterable[Claim], now_ms: Millis) -> ReEpoch | None:
-    """Return the command to begin a new epoch when a proven claim is no part of the database's history."""
-    lost = [claim for claim in proven if contradicts(head, claim.position, chain_at) and believable(claim, now_ms)]
+    """Return the command to begin a new epoch when a proven claim is no part of the database's history, or tells of another one."""
+    lost = [
+        claim
+        for claim in proven
+        if believable(claim, now_ms)
+        and (contradicts(head, claim.position, chain_at) or (claim.forked and claim.position.epoch == head.epoch))
+    ]
     if not lost:
         return None
     newest = max(lost, key=lambda claim: (claim.position.epoch, claim.position.seq))

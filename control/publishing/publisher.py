@@ -145,7 +145,8 @@ class Publisher:
         claims: defaultdict[str, list[Claim]] = defaultdict(list)
         for ack in acks:
             if len(ack.chain) == _CHAIN_BYTES:
-                claims[ack.feed].append(Claim(Position(ack.epoch, ack.seq, ack.chain), Witness.ACK))
+                at = Position(ack.epoch, ack.seq, ack.chain)
+                claims[ack.feed].append(Claim(at, Witness.ACK, forked=ack.state == "forked"))
         return claims
 
     def _judge(self, heads: Mapping[str, FeedHead], claims: Mapping[str, list[Claim]]) -> None:

@@ -370,7 +370,7 @@ def test_the_fast_path_never_joins_two_branches(office: Office, vendor: Vendor, 
     assert int(head(valkey)["e"]) > EPOCH
 
 
-def ack(office: Office, seq: int, chain: bytes, epoch: int = EPOCH) -> SidecarAck:
+def ack(office: Office, seq: int, chain: bytes, epoch: int = EPOCH, state: str = "live") -> SidecarAck:
     """Return a report."""
     return SidecarAck(
         feed=FEED,
@@ -379,7 +379,7 @@ def ack(office: Office, seq: int, chain: bytes, epoch: int = EPOCH) -> SidecarAc
         epoch=Epoch(epoch),
         seq=Seq(seq),
         chain=chain,
-        state="live",
+        state=state,
         digest_ok=True,
         software="1",
         age_ms=Millis(10),
@@ -409,6 +409,20 @@ def test_a_forgotten_re_epoch_is_noticed_by_a_sidecar(
     with office.store.engine.connect() as connection:
         stored = connection.execute(sa.select(tables.sidecar_ack.c.sidecar_id, tables.sidecar_ack.c.seq)).all()
     assert [tuple(row) for row in stored] == [("sidecar-1", 10)]
+
+
+def test_a_forked_sidecar_at_the_head_is_freed(office: Office, vendor: Vendor) -> None:
+    """Shown a dead branch, it can only be freed by a new epoch, although its position equals the database's."""
+    vendor.commit(3)
+    office.turn()
+    at = office.log.head(FEED)
+    assert at is not None
+    office.desk.put(ack(office, at.position.seq, at.position.chain, state="forked"))
+    office.turn()
+    office.turn()
+    beat = office.heartbeats.newest(FEED)
+    assert beat is not None
+    assert beat.head.epoch > EPOCH
 
 
 def test_epochs_begun_by_claims_are_one_an_hour(office: Office, vendor: Vendor) -> None:

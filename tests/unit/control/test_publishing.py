@@ -122,6 +122,12 @@ def test_a_proven_contradiction_begins_an_epoch(witness: Witness) -> None:
     assert planned(7, None, Claim(at(1, epoch=E + 5), witness)) == (ReEpoch(Epoch(E + 5), witness),)
 
 
+def test_a_forked_sidecar_is_freed_though_its_position_fits() -> None:
+    """It stands on the database's branch and was shown a dead one; of an epoch that is over, the snapshot already waits for it."""
+    assert planned(7, log_at(7), Claim(at(7), Witness.ACK, forked=True)) == (ReEpoch(E, Witness.ACK),)
+    assert planned(7, log_at(7), Claim(at(7, epoch=E - 1), Witness.ACK, forked=True)) == ()
+
+
 def test_claims_that_fit_change_nothing() -> None:
     """A sidecar behind the head, at it, or of an older epoch is normal."""
     claims = [Claim(at(3), Witness.ACK), Claim(at(7), Witness.ACK), Claim(at(99, epoch=E - 1), Witness.ACK)]
