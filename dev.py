@@ -213,7 +213,8 @@ class Installer:
     def run(self, *arguments: str) -> None:
         """Run `install` with these arguments; raise SetUpFailedError when neither tool manages it."""
         if self.name == "uv":
-            target = ("--quiet", "--python", self.environment.python)
+            # Without compiled files each of the many processes that are started here would compile its libraries again.
+            target = ("--quiet", "--compile-bytecode", "--python", self.environment.python)
             attempt = captured(self.uv, "pip", "install", *target, *arguments, environ=self.uv_environ())
             if attempt.returncode == 0:
                 return

@@ -34,9 +34,8 @@ def main(argv: list[str]) -> int:
             print(f"  {name:<14} {text}")
         return 0 if argv[:1] in (["-h"], ["--help"]) else 2
     module = importlib.import_module(f"benchmarks.{argv[0]}")
-    sys.argv = [f"bench {argv[0]}", *argv[1:]]
-    code = module.main()
-    return code if isinstance(code, int) else 0
+    code: int = module.main(argv[1:])
+    return code
 
 
 if __name__ == "__main__":

@@ -33,12 +33,12 @@ WARM_UP_S: Final = 1.0
 DEADLINE_S: Final = 2.0
 
 
-def main() -> int:
+def main(argv: list[str]) -> int:
     """Run; return 1 when a question went without an answer from the records."""
     parser = argparse.ArgumentParser(prog="bench load", description="Open-loop load on one sidecar.")
     parser.add_argument("--rate", type=int, action="append", help=f"questions a second, repeatable ({RATES})")
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each rate (%(default)s)")
-    asked = parser.parse_args()
+    asked = parser.parse_args(argv)
     on = machine()
     stage = Stage(Site.make(None))
     try:
@@ -95,4 +95,4 @@ async def load(target: str, customers: list[str], rate: int, seconds: float) -> 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import gc
 import itertools
 import sys
@@ -12,6 +13,7 @@ from statistics import median
 from time import perf_counter
 
 from benchmarks import world
+from benchmarks.result import machine, write
 from entitlements.policy.decide import decide
 from entitlements.policy.ids import Millis
 from entitlements.runtime.boot import read_boot_id
@@ -119,13 +121,17 @@ def engine_on(store_dir: Path, entries: int) -> Engine:
     )
 
 
-def main() -> int:
-    """Print the table."""
+def main(argv: list[str]) -> int:
+    """Print the table and write it."""
+    argparse.ArgumentParser(prog="bench micro", description="What each step of an answer costs.").parse_args(argv)
+    on = machine()
     with tempfile.TemporaryDirectory() as folder:
-        for name, cost in measure(Path(folder)).items():
-            print(f"{name:<45} {cost:8.2f} us")
+        figures = measure(Path(folder))
+    for name, cost in figures.items():
+        print(f"{name:<45} {cost:8.2f} us")
+    print(f"written {write('micro', (__doc__ or '').strip(), figures, on)}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -6,10 +6,13 @@ five clauses on the plan's entitlement. Nothing is cached between calls but the 
 
 from __future__ import annotations
 
+import argparse
 import statistics
+import sys
 import timeit
 from dataclasses import dataclass, field, replace
 
+from benchmarks.result import machine, write
 from entitlements.policy.condition_json import parse_condition
 from entitlements.policy.conditions import compile_condition
 from entitlements.policy.decide import decide
@@ -114,8 +117,10 @@ def median_us(call: object, calls: int = CALLS) -> float:
     return statistics.median(rounds) / calls * 1e6
 
 
-def main() -> None:
-    """Print one line for each measurement."""
+def main(argv: list[str]) -> int:
+    """Print one line for each measurement and write them."""
+    argparse.ArgumentParser(prog="bench micro_decide", description="One decision on decoded records.").parse_args(argv)
+    on = machine()
     records = policy_set()
     config = Query(
         CustomerId("acme"),
@@ -130,14 +135,18 @@ def main() -> None:
     holds = compile_condition(CONDITION)
     answer = decide(config, records, NOW)
     print(f"answer                                 {answer.code.name} {answer.value}, valid until {answer.valid_until}")
+    figures: dict[str, float] = {}
     for name, call in (
         ("condition of five clauses", lambda: holds(attributes)),
         ("decide: config, 3 sources, condition", lambda: decide(config, records, NOW)),
         ("decide: switch, override", lambda: decide(switch, records, NOW)),
         ("decide: config, explained in full", lambda: decide(explained, records, NOW)),
     ):
-        print(f"{name:<38} {median_us(call):7.2f} us")
+        figures[name] = round(median_us(call), 2)
+        print(f"{name:<38} {figures[name]:7.2f} us")
+    print(f"written {write('micro_decide', (__doc__ or '').strip(), figures, on)}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

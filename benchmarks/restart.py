@@ -6,6 +6,7 @@ verification of the store (every record looked up, digest and signature compared
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import signal
 import sys
@@ -19,6 +20,7 @@ from typing import Any
 import grpc
 
 from benchmarks import world
+from benchmarks.result import machine, summary, write
 from entitlements.v1 import check_service_pb2, check_service_pb2_grpc
 from tests.support.processes import SidecarProcess, wait_until
 from tests.support.signed_feed import SignedFeed, now_ms
@@ -59,10 +61,13 @@ def is_ready(sidecar: SidecarProcess) -> bool:
     return sidecar.page("/readyz")[0] == 200
 
 
-def main(arguments: list[str]) -> int:
-    """Measure and print."""
-    customers = int(arguments[0]) if arguments else CUSTOMERS
-    rounds = int(arguments[1]) if len(arguments) > 1 else ROUNDS
+def main(argv: list[str]) -> int:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(prog="bench restart", description="Restart to first answer from last known good.")
+    parser.add_argument("--customers", type=int, default=CUSTOMERS, help="customers in the store (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="restarts (%(default)s)")
+    options = parser.parse_args(argv)
+    customers, rounds, on = options.customers, options.rounds, machine()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         feed = SignedFeed(world.PRODUCT)
@@ -81,6 +86,15 @@ def main(arguments: list[str]) -> int:
     print(f"{customers} customers x {world.FEATURES} features, store {size / 2**20:.1f} MiB on disk")
     print(f"restart to first answer, verified: median {median(took):.3f} s, worst {max(took):.3f} s of {rounds}")
     print(f"serving process: {own:.1f} MiB of its own, {shared:.1f} MiB of mapped files")
+    numbers = {
+        "customers": customers,
+        "features": world.FEATURES,
+        "store_mib": round(size / 2**20, 1),
+        "first_answer_s": summary(took),
+        "serving_own_mib": round(own, 1),
+        "serving_mapped_mib": round(shared, 1),
+    }
+    print(f"written {write('restart', (__doc__ or '').strip(), numbers, on)}")
     return 0
 
 

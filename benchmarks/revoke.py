@@ -35,11 +35,11 @@ GOAL_P99_MS: Final = 100.0
 WARM_UP: Final = 20
 
 
-def main() -> int:
+def main(argv: list[str]) -> int:
     """Run; return 1 when the goal was missed."""
     parser = argparse.ArgumentParser(prog="bench revoke", description="From a revoke until both sidecars deny.")
     parser.add_argument("--count", type=int, default=500, help="revokes that are measured (%(default)s)")
-    count: int = parser.parse_args().count
+    count: int = parser.parse_args(argv).count
     on = machine()
     stage = Stage(Site.make(None))
     try:
@@ -94,4 +94,4 @@ class CommitTimes:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

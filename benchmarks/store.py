@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import shutil
 import statistics
 import sys
@@ -25,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import lmdb
 
+from benchmarks.result import machine, write
 from entitlements.policy.digest import digest_of, sum_records, sum_replace
 from entitlements.policy.ids import CustomerId, FeatureKey, Millis, PlanRef, ProductId, RecordKey
 from entitlements.policy.model import (
@@ -211,39 +210,27 @@ def measure_reading(directory: Path) -> dict[str, object]:
     return result
 
 
-def hardware() -> dict[str, object]:
-    """Return what the figures were measured on."""
-    model = "unknown"
-    for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
-        if line.startswith("model name"):
-            model = line.partition(":")[2].strip()
-            break
+def environment() -> dict[str, object]:
+    """Return what the figures depend on beside the machine: LMDB's version, and a fixed spin to compare runs by."""
     spin = statistics.median(timeit.repeat("sum(range(1000))", number=2000, repeat=5)) / 2000 * 1e6
-    return {
-        "cpu": model,
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "lmdb": ".".join(str(part) for part in lmdb.version()),
-        "kernel": platform.release(),
-        "spin_us": round(spin, 2),
-    }
+    return {"lmdb": ".".join(str(part) for part in lmdb.version()), "spin_us": round(spin, 2)}
 
 
-def main() -> None:
-    """Measure and print."""
+def main(argv: list[str]) -> int:
+    """Measure, print and write."""
+    on = machine()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--customers", type=int, default=100_000)
     parser.add_argument("--features", type=int, default=20)
     parser.add_argument("--directory", type=Path, help="where to put the store; default: a temporary directory")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     directory = options.directory or Path(tempfile.mkdtemp(prefix="store-bench-"))
     try:
         begin = time.perf_counter()
         records = policy_set(options.customers, options.features)
         encoding_us = round((time.perf_counter() - begin) / len(records) * 1e6, 1)
         report = {
-            "benchmark": "store",
-            "hardware": hardware(),
+            **environment(),
             "customers": options.customers,
             "features": options.features,
             "records": len(records),
@@ -255,7 +242,9 @@ def main() -> None:
         if options.directory is None:
             shutil.rmtree(directory, ignore_errors=True)
     print(json.dumps(report, indent=2))
+    print(f"written {write('store', (__doc__ or '').strip(), report, on)}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

@@ -28,7 +28,7 @@ from entitlements.store.errors import CorruptStore, NothingStored, StoreUnwritab
 from entitlements.store.layout import feed_directory_name
 from entitlements.store.setaside import set_aside
 from entitlements.store.writer import StoreWriter
-from entitlements.wire.envelope import KeyRing
+from entitlements.wire.envelope import KeyRing, Refused
 from sidecar import metrics
 from sidecar.admin import build_admin
 from sidecar.feed.loop import FeedLoop
@@ -84,8 +84,14 @@ class App:
                 self._launch.abandon()
                 return 0
             self._tell_verification()
+            try:
+                KeyRing(self._settings.root_keys)
+            except Refused as error:
+                remedy = "pin the keys that `entitlements keys show --root` prints in ENTITLEMENTS_ROOT_KEYS"
+                return await self._give_up(f"a pinned root key is not fit to trust ({error})", remedy, code=2)
             if self._launch.obstacle is not None:
-                return await self._give_up(f"a damaged store cannot be put out of the way ({self._launch.obstacle})")
+                problem = f"a damaged store cannot be put out of the way ({self._launch.obstacle})"
+                return await self._give_up(problem, "make the store's directory writable, or empty it")
             return await self._serve(listener, predecessor)
         finally:
             listener.close()
@@ -95,10 +101,10 @@ class App:
         while not self._launch.finished.is_set() and not self._draining.is_set():  # noqa: ASYNC110 - set by a thread
             await asyncio.sleep(LOOK_S)
 
-    async def _give_up(self, problem: str) -> int:
-        self._log.error("cannot start", problem=problem, remedy="make the store's directory writable, or empty it")
+    async def _give_up(self, problem: str, remedy: str, code: int = 3) -> int:
+        self._log.error("cannot start", problem=problem, remedy=remedy)
         await Child("serving", self._launch.serving).stop(INSIST_S)
-        return 3
+        return code
 
     def _listen(self) -> socket.socket:
         address = self._settings.admin

@@ -103,11 +103,17 @@ def _put(holdings: tuple[AnyHolding, ...], holding: AnyHolding) -> tuple[AnyHold
     return others + (holding,)  # noqa: RUF005 - mypy cannot type the unpacking
 
 
-def ended(holding: AnyHolding, window: Window, at_ms: Millis) -> Window:
-    """Return a window that ends at an instant; Conflict when it began later or has ended already."""
+def ended(holding: AnyHolding, window: Window, at_ms: Millis | None, now_ms: Millis) -> Window:
+    """Return a window that ends at an instant, now when none is given; Conflict when it began later or has ended before that instant.
+
+    What is to end now and is over already stays as it is, so the write changes nothing (semantics H1).
+    """
     start, end = window
-    if end is not None and end <= at_ms:
+    until = now_ms if at_ms is None else at_ms
+    if end is not None and end <= until:
+        if at_ms is None:
+            return window
         raise Conflict("at", f"{holding.id!r} ended before that", "Nothing needs to be done")
-    if start is not None and start >= at_ms:
+    if start is not None and start >= until:
         raise Conflict("at", f"{holding.id!r} begins only after that", "Give a later date, or replace its window")
-    return Window(start, at_ms)
+    return Window(start, until)

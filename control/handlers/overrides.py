@@ -53,5 +53,5 @@ def end_override(
     uow.lock(product)
     account = load_account(uow.connection, customer)
     override = next(each for each in account.overrides if each.id == id_)
-    window = ended(override, override.window, at_ms if at_ms is not None else Millis(uow.now_ms))
+    window = ended(override, override.window, at_ms, Millis(uow.now_ms))
     return save_holding(uow, "overrides", account, replace(override, window=window), product, "end", expected)

@@ -43,5 +43,5 @@ def end_promotion(
     uow.lock(product)
     account = load_account(uow.connection, customer)
     promotion = next(each for each in account.promotions if each.id == id_)
-    window = ended(promotion, promotion.window, at_ms if at_ms is not None else Millis(uow.now_ms))
+    window = ended(promotion, promotion.window, at_ms, Millis(uow.now_ms))
     return save_holding(uow, "promotions", account, replace(promotion, window=window), product, "end", expected)

@@ -64,5 +64,5 @@ def end_suspension(
         uow.lock_all()
     account = load_account(uow.connection, customer)
     suspension = next(each for each in account.suspensions if each.id == id_)
-    window = ended(suspension, suspension.window, at_ms if at_ms is not None else Millis(uow.now_ms))
+    window = ended(suspension, suspension.window, at_ms, Millis(uow.now_ms))
     return save_suspension(uow, account, replace(suspension, window=window), "end", expected)

@@ -120,7 +120,7 @@ def value_message(value: Value, field_name: str) -> decision_pb2.Value:
 
 def _attribute_message(name: str, attribute: AttributeInput) -> check_service_pb2.AttributeValue:
     message = check_service_pb2.AttributeValue()
-    field_name = f"attributes.{name}"
+    field_name = f"attributes[{name}]"
     try:
         if isinstance(attribute, bool):
             message.bool_value = attribute

@@ -379,7 +379,9 @@ def test_exceptions_are_put_read_listed_and_ended(server: ControlServer) -> None
             assert server.refused(409, "PUT", f"/customers/hooli/{kind}/two", {**body, "effect": "deny"})
         ended = server.done("POST", place + "/end")
         assert (ended["revision"], "until" in ended["resource"]) == (2, True)
-        assert server.refused(409, "POST", place + "/end") == ["at"]
+        again = server.done("POST", place + "/end")
+        assert again["versions"] == ended["versions"], "ending what has ended changes nothing (H1)"
+        assert server.refused(409, "POST", place + "/end", {"at": "2099-01-01T00:00:00Z"}) == ["at"]
     whole = server.done("GET", "/customers/hooli/document")
     assert {kind: len(whole[kind]) for kind in bodies} == dict.fromkeys(bodies, 1)
 

@@ -283,6 +283,15 @@ def test_wrong_settings_stop_the_start_with_one_clear_line(tmp_path: Path) -> No
     assert "gone.json cannot be read (No such file or directory)" in missing.log
 
 
+def test_root_key_that_anybody_can_sign_for_stops_the_start(tmp_path: Path) -> None:
+    """A small-order point verifies forged signatures: it is refused once, in words, instead of failing every second."""
+    weak = SidecarProcess(tmp_path, "suite", "01" + "00" * 31)
+    weak.spawn()
+    assert weak.ended() == 2
+    assert "not fit to trust" in weak.log
+    assert "ENTITLEMENTS_ROOT_KEYS" in weak.log
+
+
 def test_serving_process_that_is_not_wanted_any_more_ends_by_itself(tmp_path: Path) -> None:
     """Its starter dies before the order: it must not stay, and must not open the store unverified."""
     process = ServingProcess(tmp_path, "suite", "ab" * 32, module=("sidecar.serving.process",))

@@ -66,7 +66,7 @@ def test_every_field_of_a_question_reaches_the_request() -> None:
     "question,field",
     [
         (Question("acme", "exports", as_of=datetime(2026, 1, 1)), "as_of"),  # noqa: DTZ001 - the point of the test
-        (Question("acme", "exports", attributes={"n": 2**70}), "attributes.n"),
+        (Question("acme", "exports", attributes={"n": 2**70}), "attributes[n]"),
         (Question("acme", "exports", requested_value=2**70), "requested_value"),
     ],
 )
