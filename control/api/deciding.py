@@ -6,7 +6,7 @@ sidecar refuses is refused here with the same field.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from control.api.decision_json import decision_reply
@@ -61,7 +61,7 @@ def answer(query: Query, as_of_ms: int | None, standpoint: Standpoint) -> Decisi
         if edge is not None:
             reached = Millis(standpoint.now_ms + edge)
             until = reached if decision.valid_until is None else min(decision.valid_until, reached)
-            decision = replace(decision, valid_until=until)
+            decision = decision._replace(valid_until=until)
     freshness = FreshnessReply(
         state=state_of(ladder, age_ms).name, epoch=standpoint.epoch, seq=standpoint.seq, age_ms=age_ms
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from entitlements.policy.ids import CustomerId, FeatureKey, Millis, ProductId
 from entitlements.policy.reasons import Code, RemedyAction
@@ -57,9 +58,8 @@ class Explanation:
     suspension_cause: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The answer of the records to one question at one instant.
+class Decision(NamedTuple):
+    """The answer of the records to one question at one instant; a tuple, because making one costs a third of a frozen dataclass.
 
     ``valid_until`` is the earliest later instant at which the records alone could answer differently (semantics E2);
     the freshness ladder's own edge is added where the age is known. ``explicit_deny`` marks denies that stay denies

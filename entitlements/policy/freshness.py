@@ -92,8 +92,7 @@ def apply_ladder(decision: Decision, ladder: Ladder, age_ms: int, default_value:
         case OnTooStale.DENY:
             return _deny_too_stale(decision)
         case OnTooStale.READ_ONLY if decision.allowed and decision.access_level > AccessLevel.READ_ONLY:
-            return replace(
-                decision,
+            return decision._replace(
                 access_level=AccessLevel.READ_ONLY,
                 obligations=(*decision.obligations, Obligation.READ_ONLY),
                 explanation=_with_rule(decision.explanation, "F2"),
@@ -104,14 +103,12 @@ def apply_ladder(decision: Decision, ladder: Ladder, age_ms: int, default_value:
 
 def _allow_too_stale(decision: Decision, default_value: Value | None) -> Decision:
     if decision.allowed:
-        return replace(
-            decision,
+        return decision._replace(
             code=Code.POLICY_TOO_STALE,
             underlying_code=decision.code,
             explanation=_with_rule(decision.explanation, "F2", Code.POLICY_TOO_STALE),
         )
-    return replace(
-        decision,
+    return decision._replace(
         allowed=True,
         code=Code.POLICY_TOO_STALE,
         access_level=decision.access_cap,
@@ -126,8 +123,7 @@ def _allow_too_stale(decision: Decision, default_value: Value | None) -> Decisio
 
 
 def _deny_too_stale(decision: Decision) -> Decision:
-    return replace(
-        decision,
+    return decision._replace(
         allowed=False,
         code=Code.POLICY_TOO_STALE,
         access_level=AccessLevel.NONE,

@@ -7,7 +7,6 @@ what to answer when the records cannot.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 from entitlements.policy.decide import decide
@@ -95,7 +94,7 @@ class Sitting:
         elif self.state.forked or behind:
             freshness = FreshnessState.STALE
         if behind:
-            decision = replace(decision, obligations=(*decision.obligations, Obligation.VERSION_BEHIND))
+            decision = decision._replace(obligations=(*decision.obligations, Obligation.VERSION_BEHIND))
         edge = next_edge_ms(ladder, self.age_ms)
         valid_until = decision.valid_until
         if edge is not None and (valid_until is None or self._moment.now_ms + edge < valid_until):
