@@ -116,3 +116,42 @@ def test_readme_shows_what_is_printed(told: dict[str, Any]) -> None:
     printed = iter([masked(line) for line in told["transcript"]])
     missing = [line for line in lines if line not in printed]
     assert missing == []
+
+
+def good(_stage: Any, step: Step, _tell: Narrator) -> None:
+    """Claim something true."""
+    step.claim("water is wet", held=True)
+
+
+def wrong(_stage: Any, step: Step, _tell: Narrator) -> None:
+    """Claim something false."""
+    step.claim("the moon is near", held=False, seen="384,400 km")
+
+
+@pytest.mark.parametrize("acts, code", [((("first", good),), 0), ((("first", good), ("second", wrong)), 1)])
+def test_exit_code_and_document(
+    acts: Any, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Exit code, `ok` and `error` say the same."""
+    monkeypatch.setattr(story, "set_up", lambda _stage, _tell: None)
+    monkeypatch.setattr(story, "eavesdrop", lambda _stage: b"")
+    monkeypatch.setattr(story, "acts_of", lambda _genuine: acts)
+    assert story.main(["--once", "--json", "--data", str(tmp_path / "data")]) == code
+    document = json.loads(capsys.readouterr().out)
+    assert document["ok"] == (code == 0)
+    assert ("the moon is near" in document["error"]) == (code == 1)
+
+
+def test_a_part_that_does_not_start_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The reason comes with the place of the logs."""
+
+    def refuse(_stage: Any, _tell: Narrator) -> None:
+        raise NotRunningError("control plane ended by itself.")
+
+    monkeypatch.setattr(story, "set_up", refuse)
+    assert story.main(["--data", str(tmp_path)]) == 1
+    printed = capsys.readouterr().out
+    assert "control plane ended by itself" in printed
+    assert str(tmp_path / "logs") in printed
