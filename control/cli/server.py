@@ -1,4 +1,4 @@
-"""`entitlements control`: run the control plane, migrate its database, make the first API key."""
+"""`entitlements control`: run the control plane, migrate its database, make the first API key, import many customers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import argparse
 import signal
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from control.api.credentials import generate_key, key_hash
 from control.app import ControlPlane, StartError, open_store, read_pepper
+from control.cli.bulk import import_files
 from control.domain.errors import Busy
 from control.handlers.keys import add_key
 from control.publishing.key_files import KeyFileError
@@ -50,6 +52,8 @@ def run(options: argparse.Namespace, environ: Mapping[str, str], clock: Clock) -
         return _migrate(settings)
     if options.command == "create-key":
         return _create_key(options, settings, clock)
+    if options.command == "import":
+        return _import(options, settings, clock)
     return _serve(settings, clock)
 
 
@@ -66,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--scope", action="append", choices=words, required=True, help="repeatable")
     create.add_argument("--name", required=True, help="what or who uses it")
     create.add_argument("--expires", metavar="TIME", type=_duration, help="such as 90d; without it, never")
+    bulk = commands.add_parser("import", help="bring very many customers in, from JSON catalogue documents")
+    bulk.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a document: docs/catalogue.md")
     return parser
 
 
@@ -93,6 +99,15 @@ def _migrate(settings: Settings) -> int:
         engine.dispose()
     print("The database has this version's schema.")
     return 0
+
+
+def _import(options: argparse.Namespace, settings: Settings, clock: Clock) -> int:
+    """Work on the database itself; a running control plane publishes what came in within half a second."""
+    store = open_store(settings.database_url, clock)
+    try:
+        return import_files(store, ACTOR, options.files)
+    finally:
+        store.engine.dispose()
 
 
 def _create_key(options: argparse.Namespace, settings: Settings, clock: Clock) -> int:

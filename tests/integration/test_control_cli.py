@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import urllib.error
@@ -56,6 +58,30 @@ def files(folder: Path, catalogue: str = CATALOGUE, customers: str = CUSTOMERS) 
     (folder / "catalogue.yaml").write_text(catalogue)
     (folder / "customers.yaml").write_text(customers)
     return ["-f", str(folder / "catalogue.yaml"), "-f", str(folder / "customers.yaml")]
+
+
+def test_many_customers_come_in_by_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Straight into the database; again changes nothing; a mistake is named and nothing of its file is written."""
+    monkeypatch.setenv("ENTITLEMENTS_CONTROL_DATABASE", f"sqlite:///{tmp_path / 'control.db'}")
+    product = {"key": "suite", "features": [{"key": "exports", "kind": "switch", "core": True}]}
+    many = {"version": 1, "products": [product], "customers": [{"id": f"c{number}"} for number in range(1_200)]}
+    good, bad, twice = tmp_path / "many.json", tmp_path / "bad.json", tmp_path / "twice.json"
+    good.write_text(json.dumps(many))
+    bad.write_text(json.dumps({"version": 1, "customers": [{"id": "new"}, {"id": " x"}]}))
+    twice.write_text('{"version": 1, "version": 1}')
+    assert console(["control", "import", str(good)]) == 0
+    assert "1202 changed, 0 as they were; suite=" in capsys.readouterr().out
+    assert console(["control", "import", str(good)]) == 0
+    assert "0 changed, 1202 as they were" in capsys.readouterr().out
+    assert console(["control", "import", str(bad)]) == 1
+    assert "customers[1].id" in capsys.readouterr().err
+    assert console(["control", "import", str(twice)]) == 1
+    assert "stands twice" in capsys.readouterr().err
+    with sqlite3.connect(tmp_path / "control.db") as database:
+        assert database.execute("SELECT count(*) FROM customers").fetchone() == (1_200,)
+    database.close()
 
 
 def test_apply_shows_applies_and_then_has_nothing_to_change(
