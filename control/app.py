@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from control.api import rest_metrics
 from control.api.auth import Authenticator
 from control.api.credentials import load_pepper
+from control.api.feed_server import TlsFiles
 from control.api.key_directory import StoredKeys
 from control.api.rest import RestParts, create_rest
 from control.api.routers import ROUTERS
@@ -72,6 +73,24 @@ class RestServer(uvicorn.Server):
         yield
 
 
+def tls_files(settings: Settings) -> TlsFiles | None:
+    """Return the files of the gRPC address's certificate, None without one; StartError for half a pair or a file that cannot be used."""
+    pair = (settings.grpc_certificate, settings.grpc_key)
+    if pair == (None, None):
+        return None
+    certificate, key = pair
+    if certificate is None or key is None:
+        raise StartError("set both ENTITLEMENTS_CONTROL_GRPC_CERT and ENTITLEMENTS_CONTROL_GRPC_KEY, or neither")
+    files = TlsFiles(certificate, key)
+    try:
+        files.read()
+    except OSError as error:
+        raise StartError(
+            f"{error.filename} cannot be read ({error.strerror}); see ENTITLEMENTS_CONTROL_GRPC_CERT and _KEY"
+        ) from None
+    return files
+
+
 class ControlPlane:
     """One control plane: REST, the feed, and the database between them."""
 
@@ -83,7 +102,7 @@ class ControlPlane:
             self._pepper = read_pepper(settings.pepper_file)
             self._meters = Meters(METRICS)
             authenticator = Authenticator(StoredKeys(self.store), self._pepper, clock)
-            listener = Listener(str(settings.grpc), authenticator.authenticate)
+            listener = Listener(str(settings.grpc), authenticator.authenticate, tls_files(settings))
             self._socket = _listen(settings.http)
             try:
                 self.feed: Final = FeedSide(

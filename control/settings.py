@@ -41,6 +41,15 @@ class Settings:
     grpc: Address = setting(
         "CONTROL_GRPC", "Where sidecars fetch the feed when Redis is away.", address(), default="127.0.0.1:50052"
     )
+    grpc_certificate: Path | None = setting(
+        "CONTROL_GRPC_CERT",
+        "PEM file with the certificate chain of that address; read again when it changes. Without it the address speaks plain text.",
+        optional(path()),
+        default="",
+    )
+    grpc_key: Path | None = setting(
+        "CONTROL_GRPC_KEY", "PEM file with the private key of that certificate.", optional(path()), default=""
+    )
     redis_url: str | None = setting(
         "REDIS_URL",
         "The Redis or Valkey that carries the feed; without one, sidecars poll the gRPC address.",

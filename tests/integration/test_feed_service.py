@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,11 +11,6 @@ import grpc
 import pytest
 import redis
 import sqlalchemy as sa
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
@@ -32,6 +26,7 @@ from entitlements.v1.feed_service_pb2_grpc import FeedServiceStub
 from entitlements.wire import names
 from entitlements.wire.envelope import FeedHeartbeat, FeedManifest, verify_page
 from entitlements.wire.snapshot import chunk_hash, unpack
+from tests.support.certificates import certificate
 from tests.support.publishing import EPOCH, START_MS, Office, Vendor, open_store
 from tests.support.valkey import running_valkey
 
@@ -379,29 +374,6 @@ def test_a_database_that_is_away_is_unavailable(office: Office, vendor: Vendor, 
     )
     assert stub.GetHeartbeat(messages.GetHeartbeatRequest(feed=FEED), metadata=SIDECAR, timeout=10).envelope
     assert office.value("entitlements_feed_calls_total", method="GetRange", status="UNAVAILABLE") == 1
-
-
-def certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    """Write a self-signed certificate for `localhost` and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + dt.timedelta(days=36_500))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    files = folder / f"{name}.crt", folder / f"{name}.key"
-    files[0].write_bytes(made.public_bytes(Encoding.PEM))
-    files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return files
 
 
 def test_tls_takes_up_a_new_certificate_without_a_restart(office: Office, vendor: Vendor, tmp_path: Path) -> None:
