@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
@@ -64,7 +64,7 @@ class Answer:
     engineer_message: str = ""
     underlying_code: str = ""
     error: str = ""
-    message: check_service_pb2.CheckResponse | None = None
+    message: check_service_pb2.CheckResponse | None = field(default=None, repr=False)
 
     def __bool__(self) -> bool:
         """Return the verdict."""

@@ -97,6 +97,7 @@ def test_an_answer_reads_as_plain_python() -> None:
     assert answer.value == 0
     assert answer.valid_until == datetime(2026, 5, 1, tzinfo=UTC)
     assert not answer.is_fallback
+    assert "\n" not in repr(answer)
 
 
 def test_a_code_of_a_newer_sidecar_keeps_its_verdict() -> None:
