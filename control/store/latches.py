@@ -11,8 +11,6 @@ from control.store.tables import latch
 
 AUDIT: Final = "audit"
 PRODUCTS: Final = "products"
-LATCHES: Final = (AUDIT, PRODUCTS)
-"""The rows that the first migration inserts."""
 
 
 class Latch(NamedTuple):

@@ -39,11 +39,6 @@ def key_set_key(feed: str) -> str:
     return f"{_base(feed)}:keys"
 
 
-def ack_key(feed: str, sidecar_id: str) -> str:
-    """Return the key of one sidecar's latest report."""
-    return f"{_base(feed)}:ack:{quote(sidecar_id, safe='')}"
-
-
 def channel(feed: str) -> str:
     """Return the pub/sub channel: doorbell and fast path."""
     return f"{_base(feed)}:ch"

@@ -6,7 +6,7 @@ a step must not silently give or take time:
 * a step **back** is not followed: time goes on at half its speed until the wall clock has caught up, so nothing that ended lives again;
 * a step **forward** beyond what NTP corrects is followed at double speed, and at once as far as a verified heartbeat proves it: the
   control plane signed that instant, so it has passed;
-* while the two disagree, `offset_ms` says by how much, for a metric and a log line.
+* while the two disagree, `offset_ms` says by how much, for a metric.
 """
 
 from __future__ import annotations

@@ -21,7 +21,6 @@ def test_names_of_a_plain_feed() -> None:
     assert names.snapshot_manifest_key("shop", 7, 9) == "ent:{f:shop}:snap:7-9:m"
     assert names.snapshot_chunk_key("shop", 7, 9, 0) == "ent:{f:shop}:snap:7-9:0"
     assert names.key_set_key("shop") == "ent:{f:shop}:keys"
-    assert names.ack_key("shop", "pod-1") == "ent:{f:shop}:ack:pod-1"
     assert names.channel("shop") == "ent:{f:shop}:ch"
 
 
