@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from sqlalchemy import make_url
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it complains when the environment names no directory for run-time files
@@ -36,6 +37,17 @@ class PostgresServer:
             yield self._server.get_uri(database=name)
         finally:
             self._run("DROP DATABASE {} WITH (FORCE)", name)
+
+    def shut(self, url: str) -> None:
+        """Let nobody into a database any more, and throw out who is there: what an outage looks like to a client."""
+        name = str(make_url(url).database)
+        self._run("ALTER DATABASE {} ALLOW_CONNECTIONS false", name)
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+
+    def reopen(self, url: str) -> None:
+        """Let clients in again."""
+        self._run("ALTER DATABASE {} ALLOW_CONNECTIONS true", str(make_url(url).database))
 
     def _run(self, statement: str, name: str) -> None:
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
