@@ -14,6 +14,9 @@ from time import perf_counter
 
 from benchmarks import world
 from benchmarks.result import machine, write
+from entitlements.local.records import StoreRecords
+from entitlements.local.shelf import NONE, open_shelves
+from entitlements.local.steady_clock import SteadyClock
 from entitlements.policy.decide import decide
 from entitlements.policy.ids import Millis
 from entitlements.runtime.boot import read_boot_id
@@ -25,11 +28,7 @@ from entitlements.wire.responses import encode_decision, encode_tail
 from sidecar import metrics
 from sidecar.serving.cache import DecisionCache
 from sidecar.serving.engine import Engine
-from sidecar.serving.fallbacks import NONE
-from sidecar.serving.records import StoreRecords
 from sidecar.serving.several import Several
-from sidecar.serving.shelf import open_shelves
-from sidecar.serving.steady_clock import SteadyClock
 from sidecar.serving.tally import Tally
 from tests.support.signed_feed import SignedFeed, now_ms
 

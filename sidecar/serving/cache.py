@@ -13,10 +13,10 @@ from typing import Final
 
 from cachetools import LRUCache
 
+from entitlements.local.records import Reads
+from entitlements.local.shelf import Shelf
 from entitlements.policy.ids import Epoch, Seq
 from entitlements.store.layout import StoreState
-from sidecar.serving.records import Reads
-from sidecar.serving.shelf import Shelf
 from sidecar.serving.tally import Count
 
 MAX_REQUEST_BYTES: Final = 1024

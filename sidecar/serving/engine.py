@@ -12,6 +12,11 @@ from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Final
 
+from entitlements.local.age import age_ms, born_mono_ms, is_live, proven_instant_ms
+from entitlements.local.records import still_true
+from entitlements.local.shelf import Shelf
+from entitlements.local.sitting import Moment, Outcome, Sitting, fall_back
+from entitlements.local.steady_clock import SteadyClock
 from entitlements.policy.freshness import FreshnessState
 from entitlements.policy.ids import Epoch, ProductId, Seq
 from entitlements.policy.reasons import Code
@@ -19,12 +24,7 @@ from entitlements.store.errors import CorruptStore, StoreError
 from entitlements.store.layout import StoreState
 from entitlements.wire.requests import CheckCall, decode_check
 from entitlements.wire.responses import encode_decision, encode_tail
-from sidecar.serving.age import age_ms, born_mono_ms, is_live, proven_instant_ms
 from sidecar.serving.cache import Answer, DecisionCache
-from sidecar.serving.records import still_true
-from sidecar.serving.shelf import Shelf
-from sidecar.serving.sitting import Moment, Outcome, Sitting, fall_back
-from sidecar.serving.steady_clock import SteadyClock
 from sidecar.serving.tally import CHECK, Tally
 from sidecar.serving.transports.seam import Call, NotYet
 

@@ -10,17 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any
 
+from entitlements.local.shelf import NONE, Fallbacks
 from entitlements.policy.freshness import StaticFallback
 from entitlements.policy.ids import id_problem
 from entitlements.policy.model import UNLIMITED, Value
-
-Fallbacks: TypeAlias = Mapping[str, Mapping[str, StaticFallback]]
-"""Product -> feature -> what to answer."""
-
-NONE: Final[Fallbacks] = MappingProxyType({})
 
 
 class FallbackError(Exception):

@@ -26,6 +26,8 @@ from typing import Final
 
 from google.protobuf.internal import api_implementation
 
+from entitlements.local.shelf import open_shelves
+from entitlements.local.steady_clock import SteadyClock
 from entitlements.runtime.boot import read_boot_id
 from entitlements.runtime.clock import SystemClock
 from entitlements.runtime.locks import FileLock, LockTaken
@@ -38,10 +40,8 @@ from sidecar.serving.cache import DecisionCache
 from sidecar.serving.engine import Engine
 from sidecar.serving.fallbacks import FallbackError, load_fallbacks
 from sidecar.serving.report import Log, Report
-from sidecar.serving.shelf import open_shelves
 from sidecar.serving.standard_services import Health, attach_reflection
 from sidecar.serving.status import Status
-from sidecar.serving.steady_clock import SteadyClock
 from sidecar.serving.tally import Tally
 from sidecar.serving.transports.endpoints import EndpointTaken
 from sidecar.serving.transports.seam import Endpoints, Limits

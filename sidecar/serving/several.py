@@ -10,6 +10,8 @@ from typing import Final
 
 import grpc
 
+from entitlements.local.shelf import Shelf
+from entitlements.local.sitting import Moment, Sitting, fall_back
 from entitlements.policy.freshness import RETRY_AFTER_MS
 from entitlements.policy.ids import ProductId, feature_record_key
 from entitlements.policy.reasons import Code
@@ -21,8 +23,6 @@ from entitlements.wire.requests import CheckCall, ListCall, decode_batch, decode
 from entitlements.wire.responses import encode_batch, encode_list
 from entitlements.wire.status import abort_with
 from sidecar.serving.engine import Engine, is_behind
-from sidecar.serving.shelf import Shelf
-from sidecar.serving.sitting import Moment, Sitting, fall_back
 from sidecar.serving.tally import BATCH, LIST
 from sidecar.serving.transports.seam import Call, Refused
 

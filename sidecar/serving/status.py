@@ -6,14 +6,14 @@ import json
 import math
 import os
 
+from entitlements.local.age import age_ms
+from entitlements.local.shelf import Shelf
+from entitlements.local.steady_clock import SteadyClock
 from entitlements.runtime.metrics import Meters
 from entitlements.store.errors import StoreError
 from entitlements.store.layout import StoreState
 from sidecar import metrics
-from sidecar.serving.age import age_ms
 from sidecar.serving.engine import Engine
-from sidecar.serving.shelf import Shelf
-from sidecar.serving.steady_clock import SteadyClock
 
 
 class Status:

@@ -9,6 +9,8 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from entitlements.local.shelf import open_shelves
+from entitlements.local.steady_clock import SteadyClock
 from entitlements.policy.freshness import StaticFallback
 from entitlements.policy.ids import ProductId
 from entitlements.runtime.boot import read_boot_id
@@ -19,8 +21,6 @@ from sidecar import metrics
 from sidecar.serving.cache import DecisionCache
 from sidecar.serving.engine import Engine
 from sidecar.serving.several import Several
-from sidecar.serving.shelf import open_shelves
-from sidecar.serving.steady_clock import SteadyClock
 from sidecar.serving.tally import Tally
 
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from entitlements.local.age import age_ms, is_live
+from entitlements.local.records import StoreRecords
+from entitlements.local.shelf import Shelf
 from entitlements.policy.decide import decide
 from entitlements.policy.freshness import (
     CallerFallback,
@@ -24,9 +27,6 @@ from entitlements.policy.model import DEFAULT_LADDER, Decision, ExplainLevel, La
 from entitlements.policy.reasons import Code
 from entitlements.store.layout import StoreState
 from entitlements.store.reader import StoreView
-from sidecar.serving.age import age_ms, is_live
-from sidecar.serving.records import StoreRecords
-from sidecar.serving.shelf import Shelf
 
 
 class Moment(NamedTuple):

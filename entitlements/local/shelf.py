@@ -1,18 +1,24 @@
-"""What the serving process keeps for one product: its store, its decoded records, its static fallbacks."""
+"""What a process that decides keeps for one product: its store, its decoded records, its static fallbacks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final, TypeAlias
 
+from entitlements.local.records import DecodedRecords
 from entitlements.policy.freshness import StaticFallback
 from entitlements.policy.ids import ProductId
 from entitlements.store.errors import StoreError
 from entitlements.store.layout import StoreState, feed_directory_name
 from entitlements.store.reader import StoreReader
-from sidecar.serving.fallbacks import Fallbacks
-from sidecar.serving.records import DecodedRecords
+
+Fallbacks: TypeAlias = Mapping[str, Mapping[str, StaticFallback]]
+"""Product -> feature -> what to answer."""
+
+NONE: Final[Fallbacks] = MappingProxyType({})
 
 
 @dataclass(slots=True)

@@ -3,8 +3,8 @@
 import hypothesis.strategies as st
 from hypothesis import given
 
+from entitlements.local.steady_clock import SteadyClock
 from entitlements.runtime.clock import ManualClock
-from sidecar.serving.steady_clock import SteadyClock
 
 START = 1_790_000_000_000
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from entitlements.local.age import FOREVER_MS, age_ms, born_mono_ms, is_live, proven_instant_ms
 from entitlements.policy.ids import Epoch, Millis, Seq
 from entitlements.store.layout import StoreState
-from sidecar.serving.age import FOREVER_MS, age_ms, born_mono_ms, is_live, proven_instant_ms
 
 NOW = 1_790_000_000_000
 BOOT = "boot-1"

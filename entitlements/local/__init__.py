@@ -1,0 +1,6 @@
+"""Deciding from a mapped policy store, in whatever process maps it.
+
+Owns: decoded records, the age of the policy, the instant of a decision, and one product's questions answered on one version of its store.
+Imported by: `sidecar.serving` and `entitlements.client`.
+Invariant: everything is read through one view; no network, no writing, and whatever breaks inside becomes a marked fallback.
+"""
