@@ -1,8 +1,6 @@
 """Remembered answers: request bytes -> response body, with everything that must still be true for it to be given again.
 
-Nothing here expires by itself. Whoever takes an entry out compares the store's state, the checksums of the records that were read, and
-the clock (`Answer`), so the cache needs no invalidation messages and cannot be late with one. Never remembered: answers for another
-instant, answers of a fallback, answers given while too stale or while waiting for a version.
+Nothing here expires by itself: whoever takes an entry out holds its premises against the store and the clock first (`Vantage.standing`).
 """
 
 from __future__ import annotations
@@ -13,10 +11,7 @@ from typing import Final
 
 from cachetools import LRUCache
 
-from entitlements.local.records import Reads
-from entitlements.local.shelf import Shelf
-from entitlements.policy.ids import Epoch, Seq
-from entitlements.store.layout import StoreState
+from entitlements.local.premises import Premises
 from sidecar.serving.tally import Count
 
 MAX_REQUEST_BYTES: Final = 1024
@@ -26,21 +21,10 @@ MAX_BODY_BYTES: Final = 4096
 
 @dataclass(slots=True)
 class Answer:
-    """One remembered answer.
-
-    `basis` is the last state of the store under which it was found true, with the monotonic reading at which that policy was
-    born (None when only the wall clock can tell its age). It is replaced, both at once, when the answer is found true again.
-    """
+    """One remembered answer: its encoded body, what it rests on, and where it is counted."""
 
     body: bytes
-    shelf: Shelf
-    basis: tuple[StoreState, int | None]
-    live: bool
-    reads: Reads
-    valid_until_ms: int
-    fresh_for_ms: int
-    too_stale_from_ms: int
-    min_version: tuple[Epoch, Seq] | None
+    premises: Premises
     count: Count
 
 

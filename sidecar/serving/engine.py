@@ -12,13 +12,12 @@ from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Final
 
-from entitlements.local.age import age_ms, born_mono_ms, is_live, proven_instant_ms
-from entitlements.local.records import still_true
+from entitlements.local.premises import is_behind, premises_of
 from entitlements.local.shelf import Shelf
-from entitlements.local.sitting import Moment, Outcome, Sitting, fall_back
+from entitlements.local.sitting import Outcome, Sitting, fall_back
 from entitlements.local.steady_clock import SteadyClock
-from entitlements.policy.freshness import FreshnessState
-from entitlements.policy.ids import Epoch, ProductId, Seq
+from entitlements.local.vantage import Vantage
+from entitlements.policy.ids import ProductId
 from entitlements.policy.reasons import Code
 from entitlements.store.errors import CorruptStore, StoreError
 from entitlements.store.layout import StoreState
@@ -28,12 +27,9 @@ from sidecar.serving.cache import Answer, DecisionCache
 from sidecar.serving.tally import CHECK, Tally
 from sidecar.serving.transports.seam import Call, NotYet
 
-NEVER_MS: Final = 1 << 62
 REPLY_SHARE: Final = 0.1
 REPLY_MARGIN_S: Final = 0.01
 """What a call that waits for a version keeps of its deadline, to be answered within it: a tenth, and ten milliseconds."""
-_FRESH: Final = FreshnessState.FRESH
-_STALE: Final = FreshnessState.STALE
 
 
 class Engine:
@@ -55,12 +51,10 @@ class Engine:
         self.shelves = shelves
         self.default_product = default_product
         self.tally = tally
-        self._clock = clock
+        self.vantage = Vantage(clock, boot_id)
         self._cache = cache
         self._report = report
-        self._boot_id = boot_id
         self._wait_s = min_version_wait_ms / 1000
-        self._started_mono_ms = clock.read()[1]
         self._id_prefix = secrets.token_hex(4) + "-"
         self._ids = itertools.count(1)
 
@@ -69,59 +63,17 @@ class Engine:
         started = perf_counter()
         answer = self._cache.get(request)
         if answer is not None:
-            state = answer.shelf.glance()
-            same = state is answer.basis[0]
-            if state is not None and (same or self._holds_again(answer, state)):
-                response = self._recall(answer)
-                if response is not None:
-                    self.tally.recalled(answer.count, perf_counter() - started, revalidated=not same)
-                    return response
+            standing = self.vantage.standing(answer.premises)
+            if standing is not None:
+                freshness, state, age, valid_until, revalidated = standing
+                tail = encode_tail(freshness, state.epoch, state.seq, age, valid_until, self.next_id())
+                self.tally.recalled(answer.count, perf_counter() - started, revalidated=revalidated)
+                return answer.body + tail
         self.tally.missed()
-        question = decode_check(request, self.default_product, self._clock.read()[0], self.shelves)
+        question = decode_check(request, self.default_product, self.vantage.now_ms(), self.shelves)
         response = self._answer(request, question, call)
         self.tally.took(CHECK, perf_counter() - started)
         return response
-
-    def _recall(self, answer: Answer) -> bytes | None:
-        """Return a remembered answer, whose basis is the present one, with a new tail; None when its time is over."""
-        state, born = answer.basis
-        now, mono = self._clock.read()
-        age = mono - born if born is not None else age_ms(state, now, mono, self._boot_id)
-        valid_until = answer.valid_until_ms
-        if now >= valid_until or age >= answer.too_stale_from_ms:
-            return None
-        rung_ms = answer.fresh_for_ms
-        fresh = age < rung_ms
-        edge = now - age + (rung_ms if fresh else answer.too_stale_from_ms)
-        return answer.body + encode_tail(
-            _FRESH if fresh and not state.forked else _STALE,
-            state.epoch,
-            state.seq,
-            age,
-            edge if edge < valid_until else valid_until,  # noqa: FURB136 - a comparison costs a third of min()
-            self.next_id(),
-        )
-
-    def _holds_again(self, answer: Answer, state: StoreState) -> bool:
-        """Return whether an answer is right on a state that it was not checked against: a new pulse, or a new position."""
-        shelf, wanted = answer.shelf, answer.min_version
-        self.take_note(shelf, state)
-        if (
-            not state.complete
-            or is_live(state, self._started_mono_ms, self._boot_id) is not answer.live
-            or (wanted is not None and is_behind(state, wanted))
-        ):
-            return False
-        if state[:3] != answer.basis[0][:3]:
-            try:
-                with shelf.reader.view() as view:
-                    state = view.state() or state
-                    if not still_true(view, answer.reads) or not state.complete:
-                        return False
-            except StoreError:  # the long way meets it again, counts it and falls back
-                return False
-        answer.basis = (state, born_mono_ms(state, self._boot_id))
-        return True
 
     def _answer(self, request: bytes, question: CheckCall, call: Call | None) -> bytes:
         """Decide a question on the store as it is; without a call, it has waited already."""
@@ -134,8 +86,8 @@ class Engine:
                 if behind and wanted is not None and call is not None:
                     raise self.not_yet({shelf.product: wanted}, call, lambda: self._answer_late(request, question))
                 if state is not None:
-                    self.take_note(shelf, state)
-                sitting = Sitting(shelf, view, state, self.moment(), self.failed)
+                    self.vantage.take_note(shelf, state)
+                sitting = Sitting(shelf, view, state, self.vantage.moment(), self.failed)
                 outcome = sitting.decide(query, as_of_ms, caller, behind=behind)
         except StoreError as error:
             self.failed(shelf, error)
@@ -143,34 +95,15 @@ class Engine:
         if call is None:
             self.tally_wait(behind=behind)
         body = encode_decision(outcome.decision, outcome.served_from, as_of_ms)
-        if as_of_ms is None and not behind and sitting.state is not None:
-            self._remember(request, body, outcome, sitting, wanted)
+        if as_of_ms is None and not behind:
+            premises = premises_of(outcome, sitting, wanted, self.vantage.boot_id)
+            if premises is not None:
+                count = self.tally.answers(outcome.decision.code, outcome.served_from)
+                self._cache.put(request, Answer(body, premises, count))
         return body + self._tail(outcome, sitting.state, sitting.age_ms)
 
     def _answer_late(self, request: bytes, question: CheckCall) -> bytes:
         return self._answer(request, question, None)
-
-    def _remember(
-        self, request: bytes, body: bytes, outcome: Outcome, sitting: Sitting, wanted: tuple[int, int] | None
-    ) -> None:
-        if outcome.freshness not in {_FRESH, _STALE} or sitting.state is None:
-            return
-        ladder, valid_until = outcome.ladder, outcome.decision.valid_until
-        self._cache.put(
-            request,
-            Answer(
-                body=body,
-                shelf=sitting.shelf,
-                basis=(sitting.state, born_mono_ms(sitting.state, self._boot_id)),
-                live=sitting.live,
-                reads=sitting.records.reads,
-                valid_until_ms=NEVER_MS if valid_until is None else valid_until,
-                fresh_for_ms=ladder.fresh_for_ms,
-                too_stale_from_ms=ladder.fresh_for_ms + ladder.stale_ok_for_ms,
-                min_version=None if wanted is None else (Epoch(wanted[0]), Seq(wanted[1])),
-                count=self.tally.answers(outcome.decision.code, outcome.served_from),
-            ),
-        )
 
     def encode(self, outcome: Outcome, state: StoreState | None, age: int, as_of_ms: int | None) -> bytes:
         """Return the whole message of one answer."""
@@ -186,21 +119,6 @@ class Engine:
     def next_id(self) -> str:
         """Return an id that no other answer of any sidecar carries."""
         return self._id_prefix + f"{next(self._ids):x}"
-
-    def now_ms(self) -> int:
-        """Return the instant of a question that is not decided yet, for the limits of `as_of`."""
-        return self._clock.read()[0]
-
-    def moment(self) -> Moment:
-        """Read the clocks, once for everything that is decided together."""
-        now, mono = self._clock.read()
-        return Moment(now, mono, self._boot_id, self._started_mono_ms)
-
-    def take_note(self, shelf: Shelf, state: StoreState) -> None:
-        """Let the clock learn from a heartbeat that was not seen before."""
-        if state is not shelf.seen:
-            shelf.seen = state
-            self._clock.at_least(proven_instant_ms(state, self._clock.read()[1], self._boot_id))
 
     def failed(self, shelf: Shelf, error: Exception) -> None:
         """Count and report what broke inside while answering for a product."""
@@ -240,8 +158,3 @@ class Engine:
     def __repr__(self) -> str:
         """Show what it answers for."""
         return f"<Engine [{', '.join(self.shelves)} | {self._cache!r}]>"
-
-
-def is_behind(state: StoreState | None, wanted: tuple[int, int]) -> bool:
-    """Return whether a store has not reached a version yet (semantics F6)."""
-    return state is None or (state.epoch, state.seq) < wanted

@@ -10,6 +10,7 @@ from typing import Final
 
 import grpc
 
+from entitlements.local.premises import is_behind
 from entitlements.local.shelf import Shelf
 from entitlements.local.sitting import Moment, Sitting, fall_back
 from entitlements.policy.freshness import RETRY_AFTER_MS
@@ -22,7 +23,7 @@ from entitlements.wire.errors import FieldError
 from entitlements.wire.requests import CheckCall, ListCall, decode_batch, decode_list
 from entitlements.wire.responses import encode_batch, encode_list
 from entitlements.wire.status import abort_with
-from sidecar.serving.engine import Engine, is_behind
+from sidecar.serving.engine import Engine
 from sidecar.serving.tally import BATCH, LIST
 from sidecar.serving.transports.seam import Call, Refused
 
@@ -49,7 +50,7 @@ class Several:
         """Answer a BatchCheck. FieldError when the batch itself is bad; a bad item fails alone."""
         started = perf_counter()
         engine = self._engine
-        questions = decode_batch(request, engine.default_product, engine.now_ms(), engine.shelves)
+        questions = decode_batch(request, engine.default_product, engine.vantage.now_ms(), engine.shelves)
         response = self._answer_batch(questions, call)
         engine.tally.took(BATCH, perf_counter() - started)
         return response
@@ -88,8 +89,8 @@ class Several:
     def _moment(self, opened: dict[ProductId, _Opened]) -> Moment:
         for product, part in opened.items():
             if part.state is not None:
-                self._engine.take_note(self._engine.shelves[product], part.state)
-        return self._engine.moment()
+                self._engine.vantage.take_note(self._engine.shelves[product], part.state)
+        return self._engine.vantage.moment()
 
     def _sit(self, shelf: Shelf, opened: _Opened, moment: Moment) -> Sitting | None:
         if opened.view is None:
@@ -110,7 +111,7 @@ class Several:
         """Answer a ListEntitlements. FieldError for a caller's bug; UNAVAILABLE while there is no policy and no fallback to list."""
         started = perf_counter()
         engine = self._engine
-        question = decode_list(request, engine.default_product, engine.now_ms(), engine.shelves)
+        question = decode_list(request, engine.default_product, engine.vantage.now_ms(), engine.shelves)
         response = self._answer_list(question, call)
         engine.tally.took(LIST, perf_counter() - started)
         return response

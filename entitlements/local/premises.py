@@ -1,0 +1,65 @@
+"""What must still be true for a remembered answer to be given again: where it was read, what was read, and when its time is over.
+
+Nothing here expires by itself. Whoever takes an answer out of a memory has a `Vantage` hold its premises against the store and the clock,
+so a memory needs no invalidation messages and cannot be late with one. There are no premises, and nothing may be remembered, for an
+answer for another instant, of a fallback, given while too stale, or given while the version that was asked for is not reached.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from entitlements.local.age import born_mono_ms
+from entitlements.local.records import Reads
+from entitlements.local.shelf import Shelf
+from entitlements.local.sitting import Outcome, Sitting
+from entitlements.policy.freshness import FreshnessState
+from entitlements.store.layout import StoreState
+
+NEVER_MS: Final = 1 << 62
+
+Version: TypeAlias = tuple[int, int]
+"""Epoch and sequence number of a position that a caller asked for."""
+
+
+@dataclass(slots=True)
+class Premises:
+    """What one answer rests on, whatever form it is remembered in.
+
+    `basis` is the last state of the store under which the answer was found true, with the monotonic reading at which that policy was
+    born (None when only the wall clock can tell its age). It is replaced, both at once, when the answer is found true again. The
+    lengths of time are those of the feature's freshness ladder, `valid_until_ms` is the records' own edge.
+    """
+
+    shelf: Shelf
+    basis: tuple[StoreState, int | None]
+    live: bool
+    reads: Reads
+    valid_until_ms: int
+    fresh_for_ms: int
+    too_stale_from_ms: int
+    min_version: Version | None
+
+
+def premises_of(outcome: Outcome, sitting: Sitting, wanted: Version | None, boot_id: str) -> Premises | None:
+    """Return what an answer to a question about now rests on; None when it must not be remembered."""
+    state, freshness = sitting.state, outcome.freshness
+    if state is None or freshness is None or freshness is FreshnessState.TOO_STALE:
+        return None
+    ladder, valid_until = outcome.ladder, outcome.decision.valid_until
+    return Premises(
+        sitting.shelf,
+        (state, born_mono_ms(state, boot_id)),
+        sitting.live,
+        sitting.records.reads,
+        NEVER_MS if valid_until is None else valid_until,
+        ladder.fresh_for_ms,
+        ladder.fresh_for_ms + ladder.stale_ok_for_ms,
+        wanted,
+    )
+
+
+def is_behind(state: StoreState | None, wanted: Version) -> bool:
+    """Return whether a store has not reached a version yet (semantics F6)."""
+    return state is None or (state.epoch, state.seq) < wanted
