@@ -89,9 +89,9 @@ class SignedFeed:
             writer.sync()
             writer.raise_floor()
 
-    def writer(self, store_dir: Path) -> StoreWriter:
-        """Open the store for writing, as the main process of a sidecar does."""
-        return StoreWriter(self.directory(store_dir), MAP_BYTES, read_boot_id())
+    def writer(self, store_dir: Path, boot_id: str | None = None) -> StoreWriter:
+        """Open the store for writing, as the main process of a sidecar does, in this boot or the one given."""
+        return StoreWriter(self.directory(store_dir), MAP_BYTES, read_boot_id() if boot_id is None else boot_id)
 
     @staticmethod
     def pulse(writer: StoreWriter, age_ms: int = 0) -> None:
