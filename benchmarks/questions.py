@@ -82,3 +82,34 @@ def _pairs() -> tuple[Pair, ...]:
 
 PAIRS: Final[tuple[Pair, ...]] = _pairs()
 """The questions, in the order in which generators cycle through them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """How the questions are put: `batch` of them in one call, all about one customer or not, with what payload.
+
+    Payloads: `plain` (customer and feature, nothing else), `attributes` (four request attributes), `explain` (with a full explanation), `1KiB`
+    (attributes that make the request a kibibyte long). A subject that cannot be asked so says None (`Subject.questions`).
+    """
+
+    batch: int = 1
+    same_customer: bool = False
+    payload: str = "plain"
+
+    def groups(self) -> tuple[tuple[Pair, ...], ...]:
+        """Return the pairs of each call of one cycle.
+
+        Consecutive pairs of the fixed set; for one customer, the first `batch` features of each customer that the set names.
+        """
+        if self.same_customer:
+            names = dict.fromkeys(pair.customer for pair in PAIRS)
+            features = FEATURES[: self.batch]
+            return tuple(
+                tuple(Pair(name, plan_of(name), feature, is_allowed(name, feature)) for feature in features)
+                for name in names
+            )
+        count = len(PAIRS)
+        return tuple(
+            tuple(PAIRS[(start + offset) % count] for offset in range(self.batch))
+            for start in range(0, count, self.batch)
+        )
