@@ -7,14 +7,13 @@ import signal
 import sys
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from types import FrameType
 from typing import Final
 
 from entitlements.runtime.clock import SystemClock
 from entitlements.runtime.locks import FileLock, LockTaken
 from entitlements.runtime.settings import SettingsError, load
-from sidecar.intercom import SERVING_LOCK
+from sidecar.intercom import predecessors
 from sidecar.launch import Launch
 from sidecar.settings import SidecarSettings
 
@@ -43,10 +42,9 @@ def main(argv: Sequence[str]) -> int:
     except (LockTaken, OSError) as error:
         sys.stderr.write(f"sidecar: {error}\n")
         return 3
-    # This store has no other main process (we hold its lock). If somebody still answers from it, that one has outlived its own.
-    claim = FileLock(settings.store_dir / SERVING_LOCK)
-    old = Path(str(claim.owner().get("intercom", ""))) if claim.is_held_elsewhere() else None
-    launch = Launch(settings, os.environ, "go" if old is None else "go takeover", clock)
+    # This store has no other main process (we hold its lock). Whoever still answers from it has outlived his own.
+    old = predecessors(settings.store_dir)
+    launch = Launch(settings, os.environ, "go takeover" if 0 in old else "go", clock)
 
     ended_early = partial(_end_early, launch)
     for number in (signal.SIGTERM, signal.SIGINT):

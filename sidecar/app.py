@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import random
 import secrets
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
@@ -23,7 +21,7 @@ from entitlements.runtime.boot import read_boot_id
 from entitlements.runtime.clock import Clock
 from entitlements.runtime.exposition import merge
 from entitlements.runtime.metrics import Meters
-from entitlements.runtime.supervisor import Child, ChildFailed, Supervisor
+from entitlements.runtime.supervisor import Child, ChildFailed
 from entitlements.store.errors import CorruptStore, NothingStored, StoreUnwritable
 from entitlements.store.layout import feed_directory_name
 from entitlements.store.setaside import set_aside
@@ -31,13 +29,13 @@ from entitlements.store.writer import StoreWriter
 from entitlements.wire.envelope import KeyRing, Refused
 from sidecar import metrics
 from sidecar.admin import build_admin
+from sidecar.answering import AnsweringProcesses
 from sidecar.feed.loop import FeedLoop
 from sidecar.feed.parts import Connections, Identity
 from sidecar.feed_figures import FeedFigures
-from sidecar.intercom import ask
-from sidecar.launch import Launch, start_serving
+from sidecar.intercom import Predecessor
+from sidecar.launch import Launch
 from sidecar.settings import SidecarSettings
-from sidecar.upkeep import ASK_S, Upkeep
 
 LOOK_S: Final = 0.01
 PAUSE_S: Final = 1.0
@@ -49,8 +47,15 @@ INSIST_S: Final = 1.0
 class App:
     """One sidecar's main process."""
 
-    def __init__(self, settings: SidecarSettings, launch: Launch, clock: Clock, started_mono_ms: int) -> None:
-        """Take over from the launch; must be made inside the event loop."""
+    def __init__(
+        self,
+        settings: SidecarSettings,
+        launch: Launch,
+        clock: Clock,
+        started_mono_ms: int,
+        predecessors: Mapping[int, Predecessor],
+    ) -> None:
+        """Take over from the launch; must be made inside the event loop. `predecessors` still answer, and are to be replaced and retired."""
         self._settings = settings
         self._launch = launch
         self._clock = clock
@@ -65,15 +70,14 @@ class App:
             software=f"entitlements/{version('entitlements')}",
         )
         self._feeds: dict[str, FeedLoop] = {}
-        self._upkeep = Upkeep(settings.products, self._on_damage)
-        self._supervisor = Supervisor(
-            lambda: Child("serving", start_serving(os.environ)), "go", clock, self._on_ready, self._on_end
+        self._answering = AnsweringProcesses(
+            settings.serving_processes, settings.products, self._on_damage, self._meters, clock, predecessors
         )
         self._draining = asyncio.Event()
         self._ready_once = False
 
-    async def run(self, predecessor: Path | None) -> int:
-        """Run until SIGTERM or SIGINT; return the exit code. `predecessor` is the intercom of a process that answers and is to be retired."""
+    async def run(self) -> int:
+        """Run until SIGTERM or SIGINT; return the exit code."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._draining.set)
@@ -92,7 +96,7 @@ class App:
             if self._launch.obstacle is not None:
                 problem = f"a damaged store cannot be put out of the way ({self._launch.obstacle})"
                 return await self._give_up(problem, "make the store's directory writable, or empty it")
-            return await self._serve(listener, predecessor)
+            return await self._serve(listener)
         finally:
             listener.close()
 
@@ -122,13 +126,11 @@ class App:
             else:
                 self._log.info("store checked", product=product, result=one.result, detail=one.detail)
 
-    async def _serve(self, listener: socket.socket, predecessor: Path | None) -> int:
+    async def _serve(self, listener: socket.socket) -> int:
         pages = _Pages(uvicorn.Config(build_admin(self), log_config=None, access_log=False, lifespan="off"))
         async with self._connections() as connections:
-            serving = asyncio.create_task(self._supervisor.keep(Child("serving", self._launch.serving)))
+            serving = asyncio.create_task(self._answering.keep(Child("serving", self._launch.serving)))
             kept = [asyncio.create_task(self._follow(product, connections)) for product in self._settings.products]
-            kept += [asyncio.create_task(self._upkeep.keep())]
-            kept += [asyncio.create_task(self._retire(predecessor))] if predecessor is not None else []
             shown = asyncio.create_task(pages.serve([listener]))
             draining = asyncio.create_task(self._draining.wait())
             try:
@@ -136,7 +138,7 @@ class App:
                 code = self._judge(serving)
             finally:
                 self._draining.set()
-                await self._supervisor.stop(self._settings.drain_ms / 1000 + INSIST_S)
+                await self._answering.stop(self._settings.drain_ms / 1000 + INSIST_S)
                 pages.should_exit = True
                 for task in (*kept, draining, serving):
                     task.cancel()
@@ -184,25 +186,6 @@ class App:
             self._feeds.pop(product, None)
             await asyncio.sleep(PAUSE_S)
 
-    async def _retire(self, intercom: Path) -> None:
-        """Let a predecessor's process go once ours answers in its place."""
-        while not self._upkeep.is_up:  # noqa: ASYNC110 - its readiness is told by a callback of the supervisor
-            await asyncio.sleep(0.01)
-        with contextlib.suppress(OSError):
-            await asyncio.to_thread(ask, intercom, "drain", ASK_S)
-            self._log.info("predecessor retired", intercom=str(intercom))
-
-    def _on_ready(self, facts: dict[str, Any]) -> None:
-        self._upkeep.up(facts)
-        self._meters.gauge(metrics.SERVING_UP).set(1)
-        self._log.info("serving", **facts, restarts=self._supervisor.restarts)
-
-    def _on_end(self, why: str) -> None:
-        self._upkeep.down()
-        self._meters.gauge(metrics.SERVING_UP).set(0)
-        self._meters.counter(metrics.SERVING_RESTARTS).inc()
-        self._log.error("serving process is down and will be started again", why=why)
-
     def _on_damage(self, product: str) -> None:
         feed = self._feeds.get(product)
         self._log.error("a reader found a damaged record", product=product, following=feed is not None)
@@ -211,17 +194,18 @@ class App:
 
     def started(self) -> bool:
         """Return whether checks are answered, by records or by fallbacks."""
-        return self._upkeep.is_up
+        return self._answering.first.upkeep.is_up
 
     def not_ready(self) -> list[str]:
         """Return why no traffic should come here; the control plane's absence is no reason."""
+        upkeep = self._answering.first.upkeep
         if self._draining.is_set():
             return ["draining"]
-        if not self._upkeep.is_up:
+        if not upkeep.is_up:
             return ["the process that answers is down"]
-        if self._upkeep.last_status is None:
+        if upkeep.last_status is None:
             return ["the process that answers does not say how it is"]
-        problems = [f"no policy of {product} is loaded" for product in self._upkeep.not_loaded()]
+        problems = [f"no policy of {product} is loaded" for product in upkeep.not_loaded()]
         if not problems and not self._ready_once:
             self._ready_once = True
             took_ms = self._clock.monotonic_ms() - self._started_mono_ms
@@ -229,31 +213,26 @@ class App:
         return problems
 
     async def metrics(self) -> bytes:
-        """Return the metrics of both processes."""
-        serving = await self._upkeep.ask("metrics")
-        pages = {"main": self._meters.exposition()}
-        return merge(pages if serving is None else {"serving": serving, **pages})
+        """Return the metrics of all processes."""
+        return merge({**await self._answering.exposition(), "main": self._meters.exposition()})
 
     async def status(self) -> dict[str, Any]:
-        """Return what both processes know."""
-        reply = await self._upkeep.ask("status")
+        """Return what all processes know."""
+        answering = await self._answering.status()
         return {
             "sidecar_id": self._identity.sidecar_id,
             "software": self._identity.software,
             "pid": os.getpid(),
             "not_ready": self.not_ready(),
-            "serving": {
-                **self._upkeep.facts,
-                "restarts": self._supervisor.restarts,
-                "status": None if reply is None else json.loads(reply),
-            },
+            "serving": answering[0],
+            "also_serving": answering[1:],
             "start": {product: one.result for product, one in self._launch.results.items()},
             "feeds": {product: _feed_facts(feed) for product, feed in self._feeds.items()},
         }
 
     def __repr__(self) -> str:
         """Show the process that answers and the feeds."""
-        return f"<App [{self._upkeep!r} | {len(self._feeds)} feeds]>"
+        return f"<App [{self._answering!r} | {len(self._feeds)} feeds]>"
 
 
 def _feed_facts(feed: FeedLoop) -> dict[str, Any]:
@@ -279,11 +258,13 @@ class _Pages(uvicorn.Server):
         yield
 
 
-def run_app(settings: SidecarSettings, launch: Launch, clock: Clock, started_mono_ms: int, old: Path | None) -> int:
-    """Run the main process to its end."""
+def run_app(
+    settings: SidecarSettings, launch: Launch, clock: Clock, started_mono_ms: int, old: Mapping[int, Predecessor]
+) -> int:
+    """Run the main process to its end; `old` are the processes of an earlier sidecar that still answer."""
 
     async def run() -> int:
-        return await App(settings, launch, clock, started_mono_ms).run(old)
+        return await App(settings, launch, clock, started_mono_ms, old).run()
 
     try:
         return asyncio.run(run())

@@ -8,17 +8,66 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from entitlements.runtime.locks import FileLock
+
 SERVING_LOCK: Final = "serving.lock"
-"""The file in the store's directory that the process that answers holds locked; it says where its intercom is."""
+"""The file in the store's directory that the first process that answers holds locked; it says where its intercom is."""
 REQUEST_BYTES: Final = 64
 PATIENCE_S: Final = 1.0
 """How long the answering end waits for a request line: a caller that says nothing must not keep others out for long."""
+
+
+def process_name(number: int) -> str:
+    """Return what logs and metrics call the process that answers with this number: `serving`, `serving-1`, `serving-2` ..."""
+    return "serving" if number == 0 else f"serving-{number}"
+
+
+def serving_claim(store_dir: Path, number: int) -> FileLock:
+    """Return the lock that the process with this number holds for as long as it lives or until it hands over."""
+    return FileLock(store_dir / f"{process_name(number)}{Path(SERVING_LOCK).suffix}")
+
+
+@dataclass(frozen=True, slots=True)
+class Predecessor:
+    """A process that answers and has outlived its own main process. `handle` is a pidfd: a number given to another process is not hit."""
+
+    pid: int
+    intercom: Path
+    handle: int
+
+    def kill(self) -> None:
+        """Kill it; nothing happens after its end."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.handle, signal.SIGKILL)
+
+
+def predecessors(store_dir: Path) -> dict[int, Predecessor]:
+    """Return who still answers from this store, by number; for whoever holds the store's `main.lock`."""
+    found = {}
+    for path in store_dir.glob("serving*.lock"):
+        claim = FileLock(path)
+        number = path.stem.removeprefix("serving").removeprefix("-") or "0"
+        if number.isdecimal() and claim.is_held_elsewhere():
+            owner = claim.owner()
+            pid = owner.get("pid")
+            if isinstance(pid, int):
+                with contextlib.suppress(ProcessLookupError):
+                    found[int(number)] = Predecessor(pid, Path(str(owner.get("intercom", ""))), os.pidfd_open(pid))
+    return found
+
+
+def has_siblings(store_dir: Path, number: int) -> bool:
+    """Return whether another process answers from this store: then the TCP address is in use, and by one of ours."""
+    own = serving_claim(store_dir, number).path
+    return any(FileLock(path).is_held_elsewhere() for path in store_dir.glob("serving*.lock") if path != own)
 
 
 class Intercom:

@@ -48,10 +48,10 @@ def start_check(command: list[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
 
 
-def start_serving(environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start the process that answers; it waits for its order."""
+def start_serving(environ: Mapping[str, str], number: int = 0) -> subprocess.Popen[bytes]:
+    """Start a process that answers; it waits for its order. Number 0 has the unix socket, each further one TCP alone."""
     return subprocess.Popen(
-        [sys.executable, "-m", SERVING_MODULE],
+        [sys.executable, "-m", SERVING_MODULE, "--number", str(number)],
         bufsize=0,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -1,6 +1,6 @@
-"""Every metric of a sidecar, declared once: those of the process that answers, those of the main process, those of both.
+"""Every metric of a sidecar, declared once: those of a process that answers, those of the main process, those of both.
 
-`/metrics` of the main process joins the two; each series tells by its label `process` where it comes from. The reference page is made from
+`/metrics` of the main process joins them; each series tells by its label `process` where it comes from. The reference page is made from
 these declarations.
 """
 
@@ -88,10 +88,16 @@ BREAKER_STATE: Final = Metric(
     ("dependency",),
 )
 SERVING_UP: Final = Metric(
-    "entitlements_serving_up", Kind.GAUGE, "Whether the process that answers is up and ready: 1 or 0."
+    "entitlements_serving_up",
+    Kind.GAUGE,
+    "Whether a process that answers is up and ready, 1 or 0, by its number; number 0 has the unix socket and decides readiness.",
+    ("number",),
 )
 SERVING_RESTARTS: Final = Metric(
-    "entitlements_serving_restarts_total", Kind.COUNTER, "Times the process that answers had to be started again."
+    "entitlements_serving_restarts_total",
+    Kind.COUNTER,
+    "Times a process that answers had to be started again, by its number.",
+    ("number",),
 )
 STORES_SET_ASIDE: Final = Metric(
     "entitlements_stores_set_aside_total",
@@ -170,8 +176,8 @@ def pages() -> dict[str, str]:
     """Return the reference page of the sidecar's metrics (path below the repository's root -> text)."""
     page = (
         "# Metrics of the sidecar\n\n"
-        "`GET /metrics` on the admin address joins the registries of both processes; the label `process` of every series is `serving` or\n"
-        "`main`. Beside these, both export the usual `process_*` and `python_gc_*` figures. This page is made from the declarations in\n"
+        "`GET /metrics` on the admin address joins the registries of all processes; the label `process` of every series is `serving`, `main`,\n"
+        "or `serving-1` and so on for further processes that answer. Beside these, all export the usual `process_*` and `python_gc_*` figures. This page is made from the declarations in\n"
         "`sidecar/metrics.py`.\n\n"
         "## The process that answers\n\n"
         + reference_table((*TALLIED, *SERVING))

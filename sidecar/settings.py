@@ -22,7 +22,7 @@ from entitlements.runtime.forms import (
     whole_number,
 )
 from entitlements.runtime.logs_vocabulary import FORMATS, LEVELS
-from entitlements.runtime.settings import reference_page, setting
+from entitlements.runtime.settings import SettingsError, reference_page, setting
 
 TRANSPORTS = ("stock",)
 FALLBACKS_SECTION = """
@@ -179,6 +179,13 @@ class SidecarSettings:
         whole_number(1, 64),
         default="4",
     )
+    serving_processes: int = setting(
+        "SERVING_PROCESSES",
+        "How many processes answer checks, about one for each core to spare; a unix socket has one listener, so it leads to the first "
+        "process alone, and the others share the TCP address, each connection staying with one of them.",
+        whole_number(1, 64),
+        default="1",
+    )
     max_concurrent: int = setting(
         "MAX_CONCURRENT",
         "How many calls may be in flight at once; the next ones are refused with RESOURCE_EXHAUSTED.",
@@ -210,6 +217,15 @@ class SidecarSettings:
     transport: str = setting(
         "TRANSPORT", "What carries the calls: `stock` is gRPC's own server.", choice(*TRANSPORTS), default="stock"
     )
+
+    def __post_init__(self) -> None:
+        """Refuse what fits together badly; SettingsError names the setting and the remedy."""
+        if self.serving_processes > 1 and (self.listen is None or self.listen.port == 0):
+            raise SettingsError(
+                "ENTITLEMENTS_SERVING_PROCESSES",
+                "is more than 1, but there is no TCP port for the processes to share",
+                "set ENTITLEMENTS_LISTEN to HOST:PORT with a port of your choice, or leave it at 1",
+            )
 
     @property
     def default_product(self) -> ProductId:

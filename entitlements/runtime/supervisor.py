@@ -130,7 +130,9 @@ class Child:
 class Supervisor:
     """Keeps one child running until stopped.
 
-    `spawn` starts it, `order` is the line that sets it going, `on_ready` hears what it announced, `on_end` hears why it is down.
+    `spawn` starts it, `order` is the line that sets it going, `on_ready` hears what it announced, `on_end` hears why it is down. Whoever
+    starts it cannot do without an `essential` child: when the first one ends by itself before it was ready, `keep` fails; otherwise it goes
+    on trying, with pauses that double up to `longest_pause_s`.
     """
 
     def __init__(
@@ -141,6 +143,9 @@ class Supervisor:
         on_ready: Callable[[dict[str, Any]], None],
         on_end: Callable[[str], None],
         ready_within_s: float = 30.0,
+        *,
+        essential: bool = True,
+        longest_pause_s: float = LONGEST_PAUSE_S,
     ) -> None:
         """Start nothing yet."""
         self._spawn = spawn
@@ -149,6 +154,8 @@ class Supervisor:
         self._on_ready = on_ready
         self._on_end = on_end
         self._ready_within_s = ready_within_s
+        self._essential = essential
+        self._longest_pause_s = longest_pause_s
         self._stopping = asyncio.Event()
         self.child: Child | None = None
         self.restarts = 0
@@ -156,7 +163,7 @@ class Supervisor:
     async def keep(self, first: Child) -> None:
         """Look after a child that is started and ordered already, then after its successors, until `stop`.
 
-        ChildFailed when the first one ends by itself before it was ready: then something is wrong that a restart will not mend.
+        ChildFailed when the first one is essential and ends by itself before it was ready: something is wrong that a restart will not mend.
         """
         self.child = first
         pause_s = FIRST_PAUSE_S
@@ -168,7 +175,7 @@ class Supervisor:
             except ChildFailed as failure:
                 self.child.signal(signal.SIGKILL)
                 await self.child.ended()
-                if self.restarts == 0 and failure.code is not None and failure.code > 0:
+                if self._essential and self.restarts == 0 and failure.code is not None and failure.code > 0:
                     raise
                 why = str(failure)
             if self._stopping.is_set():
@@ -180,7 +187,7 @@ class Supervisor:
                     await self._stopping.wait()
             if self._stopping.is_set():
                 return
-            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+            pause_s = min(pause_s * 2, self._longest_pause_s)
             self.restarts += 1
             self.child = self._spawn()
             self.child.order(self._order)

@@ -6,6 +6,7 @@ protocol with whoever starts it:
 * it imports what it needs, then reads a line from standard input: `go` (the store is verified, open it), or `go takeover` (and another
   process of ours still serves: take its place). The end of the input instead means that nobody wants it any more. With `--go` on the
   command line it does not wait;
+* `--number N` (0 unless given) says which of several it is: number 0 has the unix socket and the TCP address, the others the address alone;
 * it writes one line of JSON when it answers: pid, TCP port, intercom;
 * SIGTERM or SIGINT drains it: health says NOT_SERVING, no new calls, those in flight may end. Exit code 0.
 """
@@ -34,7 +35,7 @@ from entitlements.runtime.locks import FileLock, LockTaken
 from entitlements.runtime.metrics import Meters
 from entitlements.runtime.settings import SettingsError, load
 from sidecar import metrics
-from sidecar.intercom import SERVING_LOCK, Intercom, ask
+from sidecar.intercom import Intercom, ask, has_siblings, process_name, serving_claim
 from sidecar.serving.api import build_surface
 from sidecar.serving.cache import DecisionCache
 from sidecar.serving.engine import Engine
@@ -55,11 +56,12 @@ HANDOVER_S: Final = 1.0
 class Serving:
     """Everything in this process, put together; `run` stays until a signal ends it."""
 
-    def __init__(self, settings: SidecarSettings) -> None:
+    def __init__(self, settings: SidecarSettings, number: int = 0) -> None:
         """Make the parts; nothing is opened, bound or claimed yet."""
         self._settings = settings
+        self._number = number
         self._stop = threading.Event()
-        self._log = Log(settings.log_level, settings.log_format)
+        self._log = Log(settings.log_level, settings.log_format, process_name(number))
         boot_id = read_boot_id()
         clock = SteadyClock(SystemClock())
         meters = Meters(metrics.SERVING)
@@ -78,10 +80,11 @@ class Serving:
         self._status = Status(engine, clock, meters, boot_id)
         self._health = Health()
         limits = Limits(threads=settings.threads, max_concurrent=settings.max_concurrent)
-        endpoints = Endpoints(settings.socket, settings.socket_mode, settings.listen)
+        # gRPC processes cannot share one unix socket: a path has one listener. A TCP port has as many as are bound with SO_REUSEPORT.
+        endpoints = Endpoints(settings.socket if number == 0 else None, settings.socket_mode, settings.listen)
         surface = build_surface(engine, (self._health.attach, attach_reflection), report.unanswered)
         self._transport = StockTransport(surface, limits, endpoints)
-        self._claim = FileLock(settings.store_dir / SERVING_LOCK)
+        self._claim = serving_claim(settings.store_dir, number)
 
     def run(self, *, takeover: bool) -> None:
         """Claim the endpoints, answer, drain. OSError or EndpointTaken when the endpoints cannot be had."""
@@ -99,7 +102,7 @@ class Serving:
         self._claim.acquire({"pid": os.getpid(), "intercom": str(path.absolute())})
         intercom = Intercom(path, replies)
         try:
-            self._transport.bind(takeover=takeover)
+            self._transport.bind(takeover=takeover or has_siblings(self._settings.store_dir, self._number))
             self._transport.start()
             # What exists now lives as long as the process: the collector need not look at it again and again.
             gc.collect()
@@ -156,10 +159,11 @@ def announce(facts: dict[str, object]) -> None:
 
 def main(argv: Sequence[str]) -> int:
     """Run the process; return its exit code: 0 after a drain, 2 for wrong settings, 3 when the endpoints cannot be had."""
+    number = int(argv[argv.index("--number") + 1]) if "--number" in argv else 0
     try:
         settings = load(SidecarSettings, os.environ)
         settings.store_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        serving = Serving(settings)
+        serving = Serving(settings, number)
     except (SettingsError, FallbackError) as error:
         sys.stderr.write(f"sidecar: {error}\n")
         return 2
@@ -169,7 +173,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         serving.run(takeover=order == "go takeover")
     except (OSError, EndpointTaken, LockTaken) as error:
-        Log(settings.log_level, settings.log_format).error("cannot answer", problem=str(error))
+        Log(settings.log_level, settings.log_format, process_name(number)).error("cannot answer", problem=str(error))
         return 3
     return 0
 

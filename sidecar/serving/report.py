@@ -12,10 +12,11 @@ TOLD: Final = 100
 class Log:
     """The log of this process, set up at its first line: the library is large, and the first answer does not wait for it."""
 
-    def __init__(self, level: str, form: str) -> None:
-        """Remember how to write."""
+    def __init__(self, level: str, form: str, process: str = "serving") -> None:
+        """Remember how to write, and under which name of this process."""
         self._level = level
         self._form = form
+        self._process = process
         self._made: Any = None
 
     def __getattr__(self, name: str) -> Any:
@@ -23,7 +24,7 @@ class Log:
         if self._made is None:
             from entitlements.runtime import logs  # noqa: PLC0415 - see the class
 
-            logs.configure(self._level, self._form, process="serving")
+            logs.configure(self._level, self._form, process=self._process)
             self._made = logs.logger()
         return getattr(self._made, name)
 

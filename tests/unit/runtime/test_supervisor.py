@@ -107,3 +107,20 @@ async def test_first_child_that_fails_by_itself_is_not_tried_again(started: list
     with pytest.raises(ChildFailed, match="ended with code 3"):
         await supervisor.keep(start(started, FAILING))
     assert len(started) == 1
+
+
+async def test_child_that_is_not_essential_is_tried_again(started: list[Child]) -> None:
+    """Whoever can do without it hears of each end, and has it when it comes up at last."""
+    ready: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    ends: list[str] = []
+
+    def spawn() -> Child:
+        return start(started, FAILING if len(started) < 3 else OBEDIENT)
+
+    supervisor = Supervisor(spawn, "go", SystemClock(), ready.put_nowait, ends.append, essential=False)
+    keeping = asyncio.create_task(supervisor.keep(spawn()))
+    async with asyncio.timeout(WITHIN_S):
+        assert await ready.get() == {"order": "go"}
+        await supervisor.stop(WITHIN_S)
+        await keeping
+    assert ends == ["sample ended with code 3 before it was ready"] * 3
