@@ -45,9 +45,9 @@ REQUIREMENTS = ROOT / "requirements"
 GENERATED = ROOT / "entitlements" / "v1"
 BASELINE = ROOT / "proto" / "baseline.binpb"
 COOLDOWN = "7 days"  # `lock` takes no release younger than this: most malicious uploads are found within days
-LOCKS = ("sidecar", "control", "demo", "dev", "gen", "uv")
+LOCKS = ("sidecar", "control", "demo", "bench", "dev", "gen", "uv")
 # A lock named on the right is part of the one on the left, with the same pins (tests/unit/test_house.py holds this).
-INCLUDES = {"dev": ("dev", "demo"), "demo": ("demo",), "gen": ("gen",)}
+INCLUDES = {"dev": ("dev", "bench", "demo"), "bench": ("bench", "demo"), "demo": ("demo",), "gen": ("gen",)}
 
 # pip setting -> the variable that uv reads instead. uv ignores pip.conf and PIP_*, and stops at a private CA it was not told of.
 UV_SETTINGS = {
@@ -253,6 +253,7 @@ def uv_settings(pip_settings: str) -> dict[str, str]:
 
 MAIN = Environment(ROOT / ".venv", "dev", editable=True)
 RUNTIME = Environment(ROOT / ".venv", "demo", editable=True)
+BENCH = Environment(ROOT / ".venv", "bench", editable=True)
 GENERATOR = Environment(ROOT / ".venv-gen", "gen", editable=False)
 
 
@@ -320,8 +321,8 @@ def command_up(arguments: list[str]) -> int:
 
 
 def command_bench(arguments: list[str]) -> int:
-    """Run the benchmarks."""
-    return become(RUNTIME, "-m", "demo.console", "bench", *arguments)
+    """Run the benchmarks: the standard suite, `full`, one by NAME, `report A.json`, `compare A.json B.json`."""
+    return become(BENCH, "-m", "demo.console", "bench", *arguments)
 
 
 def command_test(arguments: list[str]) -> int:

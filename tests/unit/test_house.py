@@ -151,7 +151,7 @@ def test_text_names_no_machine() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("lock", ["sidecar", "control", "demo", "dev", "gen", "uv"])
+@pytest.mark.parametrize("lock", ["sidecar", "control", "demo", "bench", "dev", "gen", "uv"])
 def test_locks_are_hashed_and_name_no_index(lock: str) -> None:
     """A lock installs from whatever index is configured, and only the very files that were locked."""
     text = (ROOT / "requirements" / f"{lock}.lock").read_text(encoding="utf-8")
@@ -162,7 +162,9 @@ def test_locks_are_hashed_and_name_no_index(lock: str) -> None:
     assert direct(lock) - {name.replace(".", "-") for name in pins(lock)} == set()
 
 
-@pytest.mark.parametrize("smaller, larger", [("sidecar", "control"), ("control", "demo"), ("demo", "dev")])
+@pytest.mark.parametrize(
+    "smaller, larger", [("sidecar", "control"), ("control", "demo"), ("demo", "bench"), ("bench", "dev")]
+)
 def test_larger_lock_keeps_the_pins_of_the_smaller(smaller: str, larger: str) -> None:
     """What is tested is what runs: one version of everything in all locks."""
     wide = pins(larger)
@@ -184,5 +186,5 @@ def test_every_direct_dependency_is_explained() -> None:
     """docs/dependencies.md says of each package why it is here, under which licence, and what was turned down."""
     text = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8").lower().replace("_", "-")
     named = set(re.findall(r"^\| `([a-z0-9.-]+)`", text, flags=re.MULTILINE))
-    wanted = set[str]().union(*(direct(lock) for lock in ("sidecar", "control", "demo", "dev", "gen", "uv")))
+    wanted = set[str]().union(*(direct(lock) for lock in ("sidecar", "control", "demo", "bench", "dev", "gen", "uv")))
     assert wanted == {name.replace(".", "-") for name in named}
