@@ -12,34 +12,17 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 import lmdb
 
 from entitlements.policy.digest import CHECKSUM_BYTES, record_checksum
 from entitlements.store.errors import CorruptRecord, CorruptStore, StoreError
-from entitlements.store.layout import (
-    DATA_FILE,
-    MAX_READERS,
-    META,
-    RECORDS,
-    STATE_KEY,
-    StoreState,
-    environment_path,
-    unpack_state,
-)
+from entitlements.store.layout import STATE_KEY, StoreState, environment_path, unpack_state
+from entitlements.store.opened import Opened, identity_of, open_for_reading
 
 _PATIENCE: Final = 4000
 """Half milliseconds to wait for open views before the map is adopted; a view lasts one decision."""
-
-
-class Opened(NamedTuple):
-    """An open environment with its two databases and the identity (device, inode) of its file."""
-
-    environment: lmdb.Environment
-    records: Any
-    meta: Any
-    identity: tuple[int, int]
 
 
 class StoreView:
@@ -138,7 +121,6 @@ class StoreReader:
     ) -> None:
         self._directory = directory
         self._path = environment_path(directory)
-        self._data = self._path / DATA_FILE
         self._recheck_s = recheck_s
         self._monotonic = monotonic
         self._check_at = float("-inf")
@@ -179,13 +161,13 @@ class StoreReader:
 
     def begin(self) -> tuple[lmdb.Transaction[bytes], Any, Any] | None:
         """Begin a read transaction for a view, or return None when there is no store."""
-        if self._follows:
-            now = self._monotonic()
-            if now >= self._check_at:
-                with self._lock:
-                    self._follow()
-                self._check_at = now + self._recheck_s
         while True:
+            if self._follows:
+                now = self._monotonic()
+                if now >= self._check_at:
+                    with self._lock:
+                        self._follow()
+                    self._check_at = now + self._recheck_s
             opened = self._opened
             if opened is None:
                 return None
@@ -224,53 +206,66 @@ class StoreReader:
         if opened is not None and self._follows:
             opened.environment.close()
 
+    def let_go(self) -> None:
+        """Close the environment when its last view has ended, and keep views waiting until `take_up`: for the length of a fork.
+
+        An environment that crosses a fork could not be opened again in the child, and what the child drops would be the parent's
+        places in the table of readers. StoreError, and nothing is closed, when a view does not end; it must not be one of this thread.
+        """
+        self._lock.acquire()
+        try:
+            self._still()
+        except StoreError:
+            self._lock.release()
+            raise
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.environment.close()
+
+    def take_up(self) -> None:
+        """Let views open the store again; after `let_go`, in the parent and in the child."""
+        self._check_at = float("-inf")
+        self._resizing = False
+        self._lock.release()
+
     def _follow(self) -> None:
         try:
-            found = self._data.stat()
+            identity = identity_of(self._path)
         except OSError as error:
             self._opened, self.trouble = None, str(error)
             return
-        identity = (found.st_dev, found.st_ino)
         if self._opened is not None and self._opened.identity == identity:
             return
         self._opened = None  # closed when its last view is gone
         try:
-            environment = lmdb.open(
-                str(self._path),
-                map_size=0,  # as large as the writer's
-                readonly=True,
-                create=False,
-                max_dbs=2,
-                max_readers=MAX_READERS,
-                max_spare_txns=16,
-                readahead=False,
-            )
-            self._opened = Opened(
-                environment,
-                environment.open_db(RECORDS, create=False),
-                environment.open_db(META, create=False),
-                identity,
-            )
+            self._opened = open_for_reading(self._path, identity)
             self.trouble = ""
-        except lmdb.Error as error:  # being created just now, or damaged: the writer's side decides which
+        except (
+            lmdb.Error,
+            CorruptStore,
+        ) as error:  # being created just now, or damaged: the writer's side decides which
             self.trouble = str(error)
 
     def _adopt_size(self, opened: Opened) -> None:
         """Adopt the writer's larger map, once no view of this process is open any more."""
         with self._lock:
-            self._resizing = True
+            if self._opened is not opened:  # let go for a fork, or replaced, while this thread waited
+                return
             try:
-                for _ in range(_PATIENCE):
-                    if not self._active:
-                        break
-                    time.sleep(0.0005)
-                else:
-                    raise StoreError(
-                        "the map has grown, but a view of this process has been open for more than two seconds"
-                    )
+                self._still()
                 opened.environment.set_mapsize(0)
             finally:
                 self._resizing = False
+
+    def _still(self) -> None:
+        """Keep new views waiting and wait for the end of the open ones."""
+        self._resizing = True
+        for _ in range(_PATIENCE):
+            if not self._active:
+                return
+            time.sleep(0.0005)
+        self._resizing = False
+        raise StoreError("a view of this process has been open for more than two seconds")
 
     def __repr__(self) -> str:
         return f"<StoreReader {self._directory.name} [{'open' if self._opened else 'no store'} | {len(self._active)} views]>"

@@ -35,7 +35,8 @@ from entitlements.store.layout import (
     unpack_state,
 )
 from entitlements.store.mapped_file import MappedFile
-from entitlements.store.reader import Opened, StoreReader
+from entitlements.store.opened import Opened
+from entitlements.store.reader import StoreReader
 
 _NEVER = Millis(0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import pytest
 from entitlements.policy.digest import record_checksum
 from entitlements.policy.ids import Epoch
 from entitlements.store.errors import CorruptRecord, CorruptStore, NothingStored
-from entitlements.store.layout import META, RECORDS, STATE_KEY
+from entitlements.store.layout import META, RECORDS, SCHEMA_KEY, STATE_KEY
 from entitlements.store.reader import StoreReader
 from entitlements.store.setaside import set_aside
 from entitlements.store.writer import StoreWriter
@@ -238,4 +239,67 @@ def test_a_reader_adopts_a_map_that_has_grown(commits_of: Committer, tmp_path: P
     with reader.view() as view:
         assert view.body_of("c/00299") == b"0031" * 100
     assert reader_map.environment.info()["map_size"] > small
+    reader.close()
+
+
+def test_store_of_another_schema_is_not_read(open_writer: Opener, history: History, tmp_path: Path) -> None:
+    """A reader of another version of this library sees no store, and says why."""
+    writer = open_writer()
+    writer.replace(history.snapshot(), history.manifest(), b"")
+    writer._file.transact(lambda txn: txn.put(SCHEMA_KEY, (9).to_bytes(4, "big"), db=writer._file.meta))
+    writer.close()
+    reader = always_following(tmp_path)
+    with reader.view() as view:
+        assert view.state() is None
+    assert "schema major 9" in reader.trouble
+
+
+def test_a_reader_that_let_go_survives_a_fork_in_parent_and_child(
+    open_writer: Opener, history: History, tmp_path: Path
+) -> None:
+    """Nothing of LMDB crosses the fork: both open the store anew, and the child's end takes nothing from the parent."""
+    writer = open_writer()
+    writer.replace(history.snapshot(), history.manifest(), b"")
+    writer.close()
+    reader = always_following(tmp_path)
+    with reader.view() as first, reader.view() as second:
+        assert first.body_of("c/acme") == second.body_of("c/acme") == b"customer"
+    reader.let_go()
+    child = os.fork()
+    reader.take_up()
+    if child == 0:
+        with reader.view() as view:
+            right = view.body_of("c/acme") == b"customer"
+        reader.close()
+        os._exit(0 if right else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    with reader.view() as first, reader.view() as second:
+        assert first.body_of("c/acme") == second.body_of("c/acme") == b"customer"
+    reader.close()
+
+
+def test_views_of_other_threads_wait_while_a_reader_has_let_go(
+    open_writer: Opener, history: History, tmp_path: Path
+) -> None:
+    """A view that is open is waited for; one that is wanted meanwhile comes afterwards, and sees the store."""
+    writer = open_writer()
+    writer.replace(history.snapshot(), history.manifest(), b"")
+    writer.close()
+    reader = always_following(tmp_path)
+    seen: list[bytes | None] = []
+
+    def look() -> None:
+        with reader.view() as view:
+            seen.append(view.body_of("c/acme"))
+
+    reader.state()
+    reader.let_go()
+    others = [Thread(target=look) for _ in range(4)]
+    for other in others:
+        other.start()
+    assert seen == []
+    reader.take_up()
+    for other in others:
+        other.join()
+    assert seen == [b"customer"] * 4
     reader.close()
