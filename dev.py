@@ -45,9 +45,9 @@ REQUIREMENTS = ROOT / "requirements"
 GENERATED = ROOT / "entitlements" / "v1"
 BASELINE = ROOT / "proto" / "baseline.binpb"
 COOLDOWN = "7 days"  # `lock` takes no release younger than this: most malicious uploads are found within days
-LOCKS = ("sidecar", "control", "demo", "bench", "dev", "gen", "uv")
+LOCKS = ("sidecar", "control", "demo", "bench", "peers", "dev", "gen", "uv")
 # A lock named on the right is part of the one on the left, with the same pins (tests/unit/test_house.py holds this).
-INCLUDES = {"dev": ("dev", "bench", "demo"), "bench": ("bench", "demo"), "demo": ("demo",), "gen": ("gen",)}
+INCLUDES = {"dev": ("dev", "bench", "demo"), "bench": ("bench", "demo"), "demo": ("demo",), "peers": ("peers",), "gen": ("gen",)}
 
 # pip setting -> the variable that uv reads instead. uv ignores pip.conf and PIP_*, and stops at a private CA it was not told of.
 UV_SETTINGS = {
@@ -255,6 +255,7 @@ MAIN = Environment(ROOT / ".venv", "dev", editable=True)
 RUNTIME = Environment(ROOT / ".venv", "demo", editable=True)
 BENCH = Environment(ROOT / ".venv", "bench", editable=True)
 GENERATOR = Environment(ROOT / ".venv-gen", "gen", editable=False)
+PEERS = Environment(ROOT / ".venv-peers", "peers", editable=False)  # what the benchmarks compare with; made by them alone
 
 
 def become(environment: Environment, *arguments: str) -> int:

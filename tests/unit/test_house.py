@@ -151,7 +151,7 @@ def test_text_names_no_machine() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("lock", ["sidecar", "control", "demo", "bench", "dev", "gen", "uv"])
+@pytest.mark.parametrize("lock", ["sidecar", "control", "demo", "bench", "peers", "dev", "gen", "uv"])
 def test_locks_are_hashed_and_name_no_index(lock: str) -> None:
     """A lock installs from whatever index is configured, and only the very files that were locked."""
     text = (ROOT / "requirements" / f"{lock}.lock").read_text(encoding="utf-8")
@@ -186,5 +186,6 @@ def test_every_direct_dependency_is_explained() -> None:
     """docs/dependencies.md says of each package why it is here, under which licence, and what was turned down."""
     text = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8").lower().replace("_", "-")
     named = set(re.findall(r"^\| `([a-z0-9.-]+)`", text, flags=re.MULTILINE))
-    wanted = set[str]().union(*(direct(lock) for lock in ("sidecar", "control", "demo", "bench", "dev", "gen", "uv")))
+    locks = ("sidecar", "control", "demo", "bench", "peers", "dev", "gen", "uv")
+    wanted = set[str]().union(*(direct(lock) for lock in locks))
     assert wanted == {name.replace(".", "-") for name in named}
