@@ -14,6 +14,7 @@ from control.publishing.ack_desk import AckDesk
 from control.publishing.epochs import EpochKeeper
 from control.publishing.heartbeats import HeartbeatBook
 from control.publishing.key_files import KeyFiles
+from control.publishing.proofs import ProofDesk
 from control.publishing.publisher import Publisher
 from control.publishing.publisher_feed import Shared
 from control.publishing.redis_log import RedisLog
@@ -50,12 +51,17 @@ class FeedSide:
         signer = Signer.of_directory(KeyFiles(signing_keys), clock)
         self.redis = None if redis_url is None else RedisLog.at(redis_url, clock, meters)
         self.shelf = SnapshotShelf(log, signer, clock, meters)
-        shared = Shared(log, self.redis, signer, self.shelf, EpochKeeper(log, clock, meters), clock, meters)
+        self.catalogues = SnapshotShelf(log, signer, clock, meters, catalogue_only=True)
+        epochs = EpochKeeper(log, clock, meters)
+        shared = Shared(log, self.redis, signer, self.shelf, self.catalogues, epochs, clock, meters)
         self.heartbeats = HeartbeatBook(signer)
         self.desk = AckDesk()
+        self.proofs = ProofDesk(log, signer, self.redis, clock, meters)
         self.publisher = Publisher(shared, self.heartbeats, self.desk)
         self.snapshotter = Snapshotter(shared, self.publisher.feed)
-        self.sources = FeedSources(log, self.heartbeats, self.shelf, signer, self.desk, clock)
+        self.sources = FeedSources(
+            log, self.heartbeats, self.shelf, self.catalogues, self.proofs, signer, self.desk, clock
+        )
         self.server: FeedServer | None = None
         if listener is not None:
             service = FeedService(self.sources, SNAPSHOT_STREAMS)
@@ -66,6 +72,7 @@ class FeedSide:
         """Publish, pack and serve from now on."""
         self.publisher.start()
         self.snapshotter.start()
+        self.proofs.start()
         if self.server is not None:
             self.server.start()
 
@@ -74,6 +81,7 @@ class FeedSide:
         if self.server is not None:
             self.server.stop(grace_s)
         self.snapshotter.stop()
+        self.proofs.stop()
         self.publisher.stop()
         self.close()
 

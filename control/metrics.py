@@ -47,7 +47,7 @@ HELD: Final = Metric(
 SNAPSHOTS: Final = Metric(
     "entitlements_snapshots_total",
     Kind.COUNTER,
-    "Snapshots; outcome is packed, stored (in Redis) or digest_mismatch (refused).",
+    "Snapshots; outcome is packed, stored (in Redis), catalogue_packed (for sidecars with a working set) or digest_mismatch (refused).",
     ("feed", "outcome"),
 )
 SNAPSHOT_PACK: Final = Metric(
@@ -98,7 +98,13 @@ PUBLISHER_METRICS: Final = (
     TURNS_LOST,
     BREAKER_STATE,
 )
-FEED_SERVICE_METRICS: Final = (FEED_CALLS, FEED_CALL)
+PROOFS: Final = Metric(
+    "entitlements_customer_proofs_total",
+    Kind.COUNTER,
+    "Proofs of single customers for sidecars with a working set; outcome is present, absent, deposited (in Redis) or not_deposited.",
+    ("feed", "outcome"),
+)
+FEED_SERVICE_METRICS: Final = (FEED_CALLS, FEED_CALL, PROOFS)
 
 
 def pages() -> dict[str, str]:

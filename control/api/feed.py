@@ -17,6 +17,7 @@ from control.domain.acknowledgement import SidecarAck
 from control.domain.publishing import EPOCH_LEAD_S
 from control.publishing.ack_desk import AckDesk
 from control.publishing.heartbeats import HeartbeatBook
+from control.publishing.proofs import ProofDesk
 from control.publishing.signing import Signer
 from control.publishing.snapshots import PackedSnapshot, SnapshotError, SnapshotShelf
 from control.store.feed_log import FeedLog
@@ -28,6 +29,10 @@ from entitlements.wire.errors import FieldError, FieldReason
 PAGE: Final = 500
 PAGE_BYTES: Final = 1 << 20
 """A page ends once it is this large; a single larger delta is a page of its own."""
+CUSTOMERS: Final = 100
+"""The most customers of one call."""
+PROVING: Final = 8
+"""Calls that may make proofs at once; signing is work, and heartbeats must never wait for it."""
 SERVE_SNAPSHOT_FOR_MS: Final = Millis(5_000)
 """A snapshot this young serves everybody who asks; ranges lead from it to the head."""
 _CHAIN_BYTES: Final = 32
@@ -59,18 +64,21 @@ class FeedSources:
     log: FeedLog
     heartbeats: HeartbeatBook
     shelf: SnapshotShelf
+    catalogues: SnapshotShelf
+    proofs: ProofDesk
     signer: Signer
     desk: AckDesk
     clock: Clock
 
 
 class FeedService:
-    """Answers the five calls; messages in and out, no transport. Safe for many threads."""
+    """Answers the six calls; messages in and out, no transport. Safe for many threads."""
 
     def __init__(self, sources: FeedSources, snapshot_streams: int) -> None:
         """Serve at most `snapshot_streams` snapshots at once, so that they never keep heartbeats waiting."""
         self._from = sources
         self._streams = threading.BoundedSemaphore(snapshot_streams)
+        self._proofs = threading.BoundedSemaphore(PROVING)
 
     def get_heartbeat(self, request: feed_service_pb2.GetHeartbeatRequest) -> feed_service_pb2.GetHeartbeatResponse:
         """Return the newest heartbeat. NOT_FOUND: no such feed, or this process has not looked at it yet."""
@@ -123,20 +131,41 @@ class FeedService:
                 retry_after_ms=1_000,
             )
         try:
-            packed = self._snapshot(feed)
+            packed = self._snapshot(feed, self._from.catalogues if request.catalogue_only else self._from.shelf)
             yield feed_service_pb2.GetSnapshotResponse(manifest=packed.manifest)
             for chunk in packed.chunks:
                 yield feed_service_pb2.GetSnapshotResponse(chunk=chunk)
         finally:
             self._streams.release()
 
-    def _snapshot(self, feed: str) -> PackedSnapshot:
+    def _snapshot(self, feed: str, shelf: SnapshotShelf) -> PackedSnapshot:
         if self._from.heartbeats.newest(feed) is None and self._from.log.head(feed) is None:
             raise _no_feed(feed)
         try:
-            return self._from.shelf.obtain(feed, serve_for_ms=SERVE_SNAPSHOT_FOR_MS)
+            return shelf.obtain(feed, serve_for_ms=SERVE_SNAPSHOT_FOR_MS)
         except SnapshotError as error:
             raise FeedRefusal(grpc.StatusCode.DATA_LOSS, "SNAPSHOT_REFUSED", str(error)) from error
+
+    def get_customers(self, request: feed_service_pb2.GetCustomersRequest) -> feed_service_pb2.GetCustomersResponse:
+        """Return a proof for each customer. RESOURCE_EXHAUSTED: too many are being made, ask again."""
+        feed = _feed(request.feed)
+        if not 1 <= len(request.customers) <= CUSTOMERS:
+            problem, remedy = f"has {len(request.customers)} entries", f"ask for 1 to {CUSTOMERS} customers"
+            raise FieldError("customers", problem, remedy, FieldReason.FIELD_INVALID)
+        for index, customer in enumerate(request.customers):
+            if problem := id_problem(customer) or "":
+                raise FieldError(f"customers[{index}]", problem, "send an id", FieldReason.FIELD_INVALID)
+        if not self._proofs.acquire(blocking=False):
+            raise FeedRefusal(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, "PROOFS_BUSY", "too many proofs are being made", retry_after_ms=100
+            )
+        try:
+            envelopes = self._from.proofs.prove(feed, request.customers)
+        finally:
+            self._proofs.release()
+        if envelopes is None:
+            raise _no_feed(feed)
+        return feed_service_pb2.GetCustomersResponse(envelopes=envelopes)
 
     def get_key_set(self, _request: feed_service_pb2.GetKeySetRequest) -> feed_service_pb2.GetKeySetResponse:
         """Return the root-signed key set."""

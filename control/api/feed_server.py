@@ -132,6 +132,7 @@ class FeedServer:
         return {
             "GetHeartbeat": self._unary("GetHeartbeat", messages.GetHeartbeatRequest, service.get_heartbeat),
             "GetRange": self._unary("GetRange", messages.GetRangeRequest, service.get_range),
+            "GetCustomers": self._unary("GetCustomers", messages.GetCustomersRequest, service.get_customers),
             "GetKeySet": self._unary("GetKeySet", messages.GetKeySetRequest, service.get_key_set),
             "Ack": self._unary("Ack", messages.AckRequest, service.ack),
             "GetSnapshot": self._stream("GetSnapshot", messages.GetSnapshotRequest, service.get_snapshot),

@@ -53,6 +53,7 @@ class Shared:
     redis: RedisLog | None
     signer: Signer
     shelf: SnapshotShelf
+    catalogues: SnapshotShelf
     epochs: EpochKeeper
     clock: Clock
     meters: Meters

@@ -29,6 +29,9 @@ from entitlements.wire import names
 
 SNAPSHOT_TTL_S: Final = 86_400
 PREVIOUS_SNAPSHOT_TTL_S: Final = 600
+CATALOGUE_TTL_S: Final = 7_200
+"""Stored anew with each upkeep of the snapshots, four times an hour."""
+CUSTOMER_TTL_S: Final = 300
 BROADCAST_LIMIT_BYTES: Final = 8 * 1024
 FAIL_MAX: Final = 3
 RESET_S: Final = 1.0
@@ -195,8 +198,29 @@ class RedisLog:
         ]
         for name, content in parts:
             self._call(functools.partial(self._client.set, name, content, ex=SNAPSHOT_TTL_S))
-        (answer,) = self._run(self._point, (names.head_key(feed),), [[at.epoch, at.seq]])
+        (answer,) = self._run(self._point, (names.head_key(feed),), [[at.epoch, at.seq, "snap"]])
         return answer
+
+    def put_catalogue(self, feed: str, at: Position, manifest: bytes, chunks: Sequence[bytes]) -> Answer:
+        """Store the catalogue alone, for sidecars that hold a working set, then point the head at it."""
+        for index, chunk in enumerate(chunks):
+            name = names.catalogue_chunk_key(feed, at.epoch, at.seq, index)
+            self._call(functools.partial(self._client.set, name, chunk, ex=CATALOGUE_TTL_S))
+        name = names.catalogue_manifest_key(feed, at.epoch, at.seq)
+        self._call(functools.partial(self._client.set, name, manifest, ex=CATALOGUE_TTL_S))
+        (answer,) = self._run(self._point, (names.head_key(feed),), [[at.epoch, at.seq, "cat"]])
+        return answer
+
+    def put_customers(self, feed: str, proofs: Sequence[tuple[str, bytes]]) -> None:
+        """Leave proofs of customers where other sidecars look first; they go by themselves."""
+
+        def store() -> None:
+            pipeline = self._client.pipeline(transaction=False)
+            for customer, envelope in proofs:
+                pipeline.set(names.customer_key(feed, customer), envelope, ex=CUSTOMER_TTL_S)
+            pipeline.execute()
+
+        self._call(store)
 
     def keep_snapshot(self, feed: str, epoch: Epoch, seq: Seq, chunks: int, ttl_s: int = SNAPSHOT_TTL_S) -> bool:
         """Set the time to live of a stored snapshot; False when a part of it is gone."""

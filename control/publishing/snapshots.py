@@ -1,4 +1,6 @@
-"""Snapshots of a feed: the whole record table at one position, packed once and shared by everyone who asks.
+"""Snapshots of a feed: the record table at one position, packed once and shared by everyone who asks.
+
+A shelf keeps whole snapshots or, for sidecars that hold a working set, those of the catalogue: features and plan versions alone.
 
 Packing takes a second per 100,000 records, and a restarted fleet asks all at once: callers of one feed wait for one
 packer (single flight) and get the same bytes, as does Redis.
@@ -55,8 +57,16 @@ class SnapshotShelf:
     """Keeps the newest snapshot of each feed within a budget of bytes; safe for many threads."""
 
     def __init__(
-        self, log: FeedLog, signer: Signer, clock: Clock, meters: Meters, budget_bytes: int = DEFAULT_BUDGET_BYTES
+        self,
+        log: FeedLog,
+        signer: Signer,
+        clock: Clock,
+        meters: Meters,
+        budget_bytes: int = DEFAULT_BUDGET_BYTES,
+        *,
+        catalogue_only: bool = False,
     ) -> None:
+        self._catalogue_only = catalogue_only
         self._log = log
         self._signer = signer
         self._clock = clock
@@ -93,12 +103,13 @@ class SnapshotShelf:
 
     def _pack(self, feed: str) -> PackedSnapshot:
         started_ms = self._clock.monotonic_ms()
-        with self._log.snapshot(feed) as view:
+        with self._log.snapshot(feed, catalogue_only=self._catalogue_only) as view:
             if view is None:
                 raise SnapshotError(f"there is no feed {feed!r}")
             tally = _Tally(view.records)
             chunks = tuple(snapshot.pack(tally))
-            if digest.digest_of(digest.sum_records((), tally.total)) != view.head.digest:
+            summed = digest.digest_of(digest.sum_records((), tally.total))
+            if not self._catalogue_only and summed != view.head.digest:
                 self._meters.counter(SNAPSHOTS, feed, "digest_mismatch").inc()
                 raise SnapshotError(
                     f"the records of {feed!r} do not have the digest of {view.head.position.epoch}-{view.head.position.seq}: "
@@ -106,16 +117,9 @@ class SnapshotShelf:
                 )
             at, head_digest = view.head.position, view.head.digest
         issued_at_ms = Millis(self._clock.now_ms())
-        body = envelope.build_manifest(
-            feed,
-            at.epoch,
-            at.seq,
-            at.chain,
-            head_digest,
-            issued_at_ms,
-            tally.count,
-            [sha256(c).digest() for c in chunks],
-        )
+        hashes = [sha256(chunk).digest() for chunk in chunks]
+        facts = (feed, at.epoch, at.seq, at.chain, head_digest, issued_at_ms, tally.count, hashes)
+        body = envelope.build_catalogue(*facts, summed) if self._catalogue_only else envelope.build_manifest(*facts)
         packed = PackedSnapshot(
             feed,
             at,
@@ -124,8 +128,11 @@ class SnapshotShelf:
             tally.count,
             Millis(self._clock.monotonic_ms()),
         )
-        self._meters.counter(SNAPSHOTS, feed, "packed").inc()
-        self._meters.histogram(SNAPSHOT_PACK, feed).observe((packed.packed_mono_ms - started_ms) / 1_000)
+        if self._catalogue_only:
+            self._meters.counter(SNAPSHOTS, feed, "catalogue_packed").inc()
+        else:
+            self._meters.counter(SNAPSHOTS, feed, "packed").inc()
+            self._meters.histogram(SNAPSHOT_PACK, feed).observe((packed.packed_mono_ms - started_ms) / 1_000)
         return packed
 
     def _keep(self, packed: PackedSnapshot) -> None:

@@ -34,6 +34,8 @@ class _Standing:
     """What this process knows of one feed's snapshot in Redis."""
 
     stored: PackedSnapshot | None = None
+    catalogue_for: PackedSnapshot | None = None
+    """The snapshot beside which a catalogue was stored; the log reaches back to it, so it leads on from the catalogue too."""
     upkeep_mono_ms: int = 0
     key_set_mono_ms: int | None = None
     key_set_version: int = 0
@@ -95,6 +97,8 @@ class Snapshotter:
             self._store(redis, line, log, self._shared.shelf.obtain(head.feed), standing)
         if upkeep:
             standing.upkeep_mono_ms = mono_ms
+        if upkeep or standing.catalogue_for is not standing.stored:
+            self._store_catalogue(redis, head.feed, standing)
 
     def _still_there(self, redis: RedisLog, held: PackedSnapshot, log: LogState) -> bool:
         """Renew the life of what Redis holds; False when it is not ours, or no longer whole."""
@@ -121,6 +125,11 @@ class Snapshotter:
         since_ms = Millis(self._shared.clock.now_ms() - LOG_KEEP_MS)
         recent = self._shared.log.oldest_since(packed.feed, packed.at.epoch, since_ms)
         line.keep_from = trim_floor(packed.at.seq, covered, Seq(packed.at.seq + 1) if recent is None else recent)
+
+    def _store_catalogue(self, redis: RedisLog, feed: str, standing: _Standing) -> None:
+        packed = self._shared.catalogues.obtain(feed)
+        if redis.put_catalogue(feed, packed.at, packed.manifest, packed.chunks) in {Answer.DONE, Answer.DUPLICATE}:
+            standing.catalogue_for = standing.stored
 
     def _put_key_set(self, redis: RedisLog, feed: str, standing: _Standing, mono_ms: int) -> None:
         """Put the key set where sidecars look, at once when it changed and now and then in any case."""

@@ -6,7 +6,7 @@ transaction; here rows are only read and, after their retention, deleted. A new 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Final
@@ -25,6 +25,10 @@ from entitlements.policy.ids import Epoch, Millis, Seq
 from entitlements.wire.envelope import FeedDelta, Refused, read_body
 
 _FETCH_ROWS: Final = 2_000
+_CATALOGUE: Final = (
+    ("f/", "f0"),
+    ("p/", "p0"),
+)  # "0" follows "/", so these are the ranges of features and plan versions
 _ACK_COLUMNS: Final = tuple(entry.name for entry in fields(SidecarAck))
 
 
@@ -57,6 +61,14 @@ class SnapshotView:
 
     head: FeedHead
     records: Iterator[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsView:
+    """Some records at one position; a key without a body has no record there."""
+
+    head: FeedHead
+    bodies: Mapping[str, bytes]
 
 
 class FeedLog:
@@ -117,8 +129,8 @@ class FeedLog:
         return None if found is None else Seq(found)
 
     @contextmanager
-    def snapshot(self, feed: str) -> Iterator[SnapshotView | None]:
-        """Open one read transaction over head and records; yields None when there is no such feed."""
+    def snapshot(self, feed: str, *, catalogue_only: bool = False) -> Iterator[SnapshotView | None]:
+        """Open one read transaction over head and records, or over those that are no customers; yields None without such a feed."""
         with self._store.reading() as connection:
             head = next(iter(_heads(connection, feed)), None)
             if head is None:
@@ -126,8 +138,20 @@ class FeedLog:
                 return
             row = tables.record.c
             query = sa.select(row.key, row.body).where(row.feed == feed).order_by(row.key)
+            if catalogue_only:
+                query = query.where(sa.or_(*(sa.and_(row.key >= low, row.key < high) for low, high in _CATALOGUE)))
             with connection.execution_options(yield_per=_FETCH_ROWS).execute(query) as result:
                 yield SnapshotView(head, ((key, bytes(body)) for key, body in result))
+
+    def records(self, feed: str, keys: Collection[str]) -> RecordsView | None:
+        """Return the records under some keys and the head at which they are so; None when there is no such feed."""
+        with self._store.reading() as connection:
+            head = next(iter(_heads(connection, feed)), None)
+            if head is None:
+                return None
+            row = tables.record.c
+            query = sa.select(row.key, row.body).where(row.feed == feed, row.key.in_(keys))
+            return RecordsView(head, {key: bytes(body) for key, body in connection.execute(query)})
 
     def save_acks(self, acks: Sequence[SidecarAck]) -> None:
         """Keep the newest report of each sidecar and feed."""

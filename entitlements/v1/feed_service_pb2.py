@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"entitlements/v1/feed_service.proto\x12\x0f\x65ntitlements.v1\"#\n\x13GetHeartbeatRequest\x12\x0c\n\x04\x66\x65\x65\x64\x18\x01 \x01(\t\"(\n\x14GetHeartbeatResponse\x12\x10\n\x08\x65nvelope\x18\x01 \x01(\x0c\"P\n\x0fGetRangeRequest\x12\x0c\n\x04\x66\x65\x65\x64\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x11\n\tafter_seq\x18\x03 \x01(\x04\x12\r\n\x05limit\x18\x04 \x01(\r\"%\n\x10GetRangeResponse\x12\x11\n\tenvelopes\x18\x01 \x03(\x0c\"\"\n\x12GetSnapshotRequest\x12\x0c\n\x04\x66\x65\x65\x64\x18\x01 \x01(\t\"B\n\x13GetSnapshotResponse\x12\x12\n\x08manifest\x18\x01 \x01(\x0cH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\x12\n\x10GetKeySetRequest\"$\n\x11GetKeySetResponse\x12\x0f\n\x07key_set\x18\x01 \x01(\x0c\"\xca\x01\n\nAckRequest\x12\x0c\n\x04\x66\x65\x65\x64\x18\x01 \x01(\t\x12\x12\n\nsidecar_id\x18\x02 \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x03 \x01(\t\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\x12\x0b\n\x03seq\x18\x05 \x01(\x04\x12\r\n\x05\x63hain\x18\x06 \x01(\x0c\x12)\n\x05state\x18\x07 \x01(\x0e\x32\x1a.entitlements.v1.FeedState\x12\x11\n\tdigest_ok\x18\x08 \x01(\x08\x12\x10\n\x08software\x18\t \x01(\t\x12\x0e\n\x06\x61ge_ms\x18\n \x01(\x03\"\r\n\x0b\x41\x63kResponse*\x83\x01\n\tFeedState\x12\x1a\n\x16\x46\x45\x45\x44_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x46\x45\x45\x44_STATE_UNLOADED\x10\x01\x12\x13\n\x0f\x46\x45\x45\x44_STATE_LIVE\x10\x02\x12\x15\n\x11\x46\x45\x45\x44_STATE_BEHIND\x10\x03\x12\x15\n\x11\x46\x45\x45\x44_STATE_FORKED\x10\x04\x32\xad\x03\n\x0b\x46\x65\x65\x64Service\x12[\n\x0cGetHeartbeat\x12$.entitlements.v1.GetHeartbeatRequest\x1a%.entitlements.v1.GetHeartbeatResponse\x12O\n\x08GetRange\x12 .entitlements.v1.GetRangeRequest\x1a!.entitlements.v1.GetRangeResponse\x12Z\n\x0bGetSnapshot\x12#.entitlements.v1.GetSnapshotRequest\x1a$.entitlements.v1.GetSnapshotResponse0\x01\x12R\n\tGetKeySet\x12!.entitlements.v1.GetKeySetRequest\x1a\".entitlements.v1.GetKeySetResponse\x12@\n\x03\x41\x63k\x12\x1b.entitlements.v1.AckRequest\x1a\x1c.entitlements.v1.AckResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"entitlements/v1/feed_service.proto\x12\x0f\x65ntitlements.v1\"#\n\x13GetHeartbeatRequest\x12\x0c\n\x04\x66\x65\x65\x64\x18\x01 \x01(\t\"(\n\x14GetHeartbeatResponse\x12\x10\n\x08\x65nvelope\x18\x01 \x01(\x0c\"P\n\x0fGetRangeRequest\x12\x0c\n\x04\x66\x65\x65\x64\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x11\n\tafter_seq\x18\x03 \x01(\x04\x12\r\n\x05limit\x18\x04 \x01(\r\"%\n\x10GetRangeResponse\x12\x11\n\tenvelopes\x18\x01 \x03(\x0c\":\n\x12GetSnapshotRequest\x12\x0c\n\x04\x66\x65\x65\x64\x18\x01 \x01(\t\x12\x16\n\x0e\x63\x61talogue_only\x18\x02 \x01(\x08\"B\n\x13GetSnapshotResponse\x12\x12\n\x08manifest\x18\x01 \x01(\x0cH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"6\n\x13GetCustomersRequest\x12\x0c\n\x04\x66\x65\x65\x64\x18\x01 \x01(\t\x12\x11\n\tcustomers\x18\x02 \x03(\t\")\n\x14GetCustomersResponse\x12\x11\n\tenvelopes\x18\x01 \x03(\x0c\"\x12\n\x10GetKeySetRequest\"$\n\x11GetKeySetResponse\x12\x0f\n\x07key_set\x18\x01 \x01(\x0c\"\xca\x01\n\nAckRequest\x12\x0c\n\x04\x66\x65\x65\x64\x18\x01 \x01(\t\x12\x12\n\nsidecar_id\x18\x02 \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x03 \x01(\t\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\x12\x0b\n\x03seq\x18\x05 \x01(\x04\x12\r\n\x05\x63hain\x18\x06 \x01(\x0c\x12)\n\x05state\x18\x07 \x01(\x0e\x32\x1a.entitlements.v1.FeedState\x12\x11\n\tdigest_ok\x18\x08 \x01(\x08\x12\x10\n\x08software\x18\t \x01(\t\x12\x0e\n\x06\x61ge_ms\x18\n \x01(\x03\"\r\n\x0b\x41\x63kResponse*\x83\x01\n\tFeedState\x12\x1a\n\x16\x46\x45\x45\x44_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x46\x45\x45\x44_STATE_UNLOADED\x10\x01\x12\x13\n\x0f\x46\x45\x45\x44_STATE_LIVE\x10\x02\x12\x15\n\x11\x46\x45\x45\x44_STATE_BEHIND\x10\x03\x12\x15\n\x11\x46\x45\x45\x44_STATE_FORKED\x10\x04\x32\x8a\x04\n\x0b\x46\x65\x65\x64Service\x12[\n\x0cGetHeartbeat\x12$.entitlements.v1.GetHeartbeatRequest\x1a%.entitlements.v1.GetHeartbeatResponse\x12O\n\x08GetRange\x12 .entitlements.v1.GetRangeRequest\x1a!.entitlements.v1.GetRangeResponse\x12Z\n\x0bGetSnapshot\x12#.entitlements.v1.GetSnapshotRequest\x1a$.entitlements.v1.GetSnapshotResponse0\x01\x12[\n\x0cGetCustomers\x12$.entitlements.v1.GetCustomersRequest\x1a%.entitlements.v1.GetCustomersResponse\x12R\n\tGetKeySet\x12!.entitlements.v1.GetKeySetRequest\x1a\".entitlements.v1.GetKeySetResponse\x12@\n\x03\x41\x63k\x12\x1b.entitlements.v1.AckRequest\x1a\x1c.entitlements.v1.AckResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'entitlements.v1.feed_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FEEDSTATE']._serialized_start=638
-  _globals['_FEEDSTATE']._serialized_end=769
+  _globals['_FEEDSTATE']._serialized_start=761
+  _globals['_FEEDSTATE']._serialized_end=892
   _globals['_GETHEARTBEATREQUEST']._serialized_start=55
   _globals['_GETHEARTBEATREQUEST']._serialized_end=90
   _globals['_GETHEARTBEATRESPONSE']._serialized_start=92
@@ -42,17 +42,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETRANGERESPONSE']._serialized_start=216
   _globals['_GETRANGERESPONSE']._serialized_end=253
   _globals['_GETSNAPSHOTREQUEST']._serialized_start=255
-  _globals['_GETSNAPSHOTREQUEST']._serialized_end=289
-  _globals['_GETSNAPSHOTRESPONSE']._serialized_start=291
-  _globals['_GETSNAPSHOTRESPONSE']._serialized_end=357
-  _globals['_GETKEYSETREQUEST']._serialized_start=359
-  _globals['_GETKEYSETREQUEST']._serialized_end=377
-  _globals['_GETKEYSETRESPONSE']._serialized_start=379
-  _globals['_GETKEYSETRESPONSE']._serialized_end=415
-  _globals['_ACKREQUEST']._serialized_start=418
-  _globals['_ACKREQUEST']._serialized_end=620
-  _globals['_ACKRESPONSE']._serialized_start=622
-  _globals['_ACKRESPONSE']._serialized_end=635
-  _globals['_FEEDSERVICE']._serialized_start=772
-  _globals['_FEEDSERVICE']._serialized_end=1201
+  _globals['_GETSNAPSHOTREQUEST']._serialized_end=313
+  _globals['_GETSNAPSHOTRESPONSE']._serialized_start=315
+  _globals['_GETSNAPSHOTRESPONSE']._serialized_end=381
+  _globals['_GETCUSTOMERSREQUEST']._serialized_start=383
+  _globals['_GETCUSTOMERSREQUEST']._serialized_end=437
+  _globals['_GETCUSTOMERSRESPONSE']._serialized_start=439
+  _globals['_GETCUSTOMERSRESPONSE']._serialized_end=480
+  _globals['_GETKEYSETREQUEST']._serialized_start=482
+  _globals['_GETKEYSETREQUEST']._serialized_end=500
+  _globals['_GETKEYSETRESPONSE']._serialized_start=502
+  _globals['_GETKEYSETRESPONSE']._serialized_end=538
+  _globals['_ACKREQUEST']._serialized_start=541
+  _globals['_ACKREQUEST']._serialized_end=743
+  _globals['_ACKRESPONSE']._serialized_start=745
+  _globals['_ACKRESPONSE']._serialized_end=758
+  _globals['_FEEDSERVICE']._serialized_start=895
+  _globals['_FEEDSERVICE']._serialized_end=1417
 # @@protoc_insertion_point(module_scope)

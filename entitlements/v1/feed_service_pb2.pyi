@@ -51,10 +51,12 @@ class GetRangeResponse(_message.Message):
     def __init__(self, envelopes: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class GetSnapshotRequest(_message.Message):
-    __slots__ = ("feed",)
+    __slots__ = ("feed", "catalogue_only")
     FEED_FIELD_NUMBER: _ClassVar[int]
+    CATALOGUE_ONLY_FIELD_NUMBER: _ClassVar[int]
     feed: str
-    def __init__(self, feed: _Optional[str] = ...) -> None: ...
+    catalogue_only: bool
+    def __init__(self, feed: _Optional[str] = ..., catalogue_only: bool = ...) -> None: ...
 
 class GetSnapshotResponse(_message.Message):
     __slots__ = ("manifest", "chunk")
@@ -63,6 +65,20 @@ class GetSnapshotResponse(_message.Message):
     manifest: bytes
     chunk: bytes
     def __init__(self, manifest: _Optional[bytes] = ..., chunk: _Optional[bytes] = ...) -> None: ...
+
+class GetCustomersRequest(_message.Message):
+    __slots__ = ("feed", "customers")
+    FEED_FIELD_NUMBER: _ClassVar[int]
+    CUSTOMERS_FIELD_NUMBER: _ClassVar[int]
+    feed: str
+    customers: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, feed: _Optional[str] = ..., customers: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GetCustomersResponse(_message.Message):
+    __slots__ = ("envelopes",)
+    ENVELOPES_FIELD_NUMBER: _ClassVar[int]
+    envelopes: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, envelopes: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class GetKeySetRequest(_message.Message):
     __slots__ = ()

@@ -50,6 +50,11 @@ class FeedServiceStub(object):
                 request_serializer=entitlements_dot_v1_dot_feed__service__pb2.GetSnapshotRequest.SerializeToString,
                 response_deserializer=entitlements_dot_v1_dot_feed__service__pb2.GetSnapshotResponse.FromString,
                 _registered_method=True)
+        self.GetCustomers = channel.unary_unary(
+                '/entitlements.v1.FeedService/GetCustomers',
+                request_serializer=entitlements_dot_v1_dot_feed__service__pb2.GetCustomersRequest.SerializeToString,
+                response_deserializer=entitlements_dot_v1_dot_feed__service__pb2.GetCustomersResponse.FromString,
+                _registered_method=True)
         self.GetKeySet = channel.unary_unary(
                 '/entitlements.v1.FeedService/GetKeySet',
                 request_serializer=entitlements_dot_v1_dot_feed__service__pb2.GetKeySetRequest.SerializeToString,
@@ -87,6 +92,13 @@ class FeedServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetCustomers(self, request, context):
+        """Customers as of the head, for sidecars that hold a working set: one signed envelope for each.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetKeySet(self, request, context):
         """The root-signed key set.
         """
@@ -118,6 +130,11 @@ def add_FeedServiceServicer_to_server(servicer, server):
                     servicer.GetSnapshot,
                     request_deserializer=entitlements_dot_v1_dot_feed__service__pb2.GetSnapshotRequest.FromString,
                     response_serializer=entitlements_dot_v1_dot_feed__service__pb2.GetSnapshotResponse.SerializeToString,
+            ),
+            'GetCustomers': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCustomers,
+                    request_deserializer=entitlements_dot_v1_dot_feed__service__pb2.GetCustomersRequest.FromString,
+                    response_serializer=entitlements_dot_v1_dot_feed__service__pb2.GetCustomersResponse.SerializeToString,
             ),
             'GetKeySet': grpc.unary_unary_rpc_method_handler(
                     servicer.GetKeySet,
@@ -212,6 +229,33 @@ class FeedService(object):
             '/entitlements.v1.FeedService/GetSnapshot',
             entitlements_dot_v1_dot_feed__service__pb2.GetSnapshotRequest.SerializeToString,
             entitlements_dot_v1_dot_feed__service__pb2.GetSnapshotResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCustomers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/entitlements.v1.FeedService/GetCustomers',
+            entitlements_dot_v1_dot_feed__service__pb2.GetCustomersRequest.SerializeToString,
+            entitlements_dot_v1_dot_feed__service__pb2.GetCustomersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -87,6 +87,8 @@ class FeedKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FEED_KIND_HEARTBEAT: _ClassVar[FeedKind]
     FEED_KIND_MANIFEST: _ClassVar[FeedKind]
     FEED_KIND_NUDGE: _ClassVar[FeedKind]
+    FEED_KIND_CUSTOMER: _ClassVar[FeedKind]
+    FEED_KIND_CATALOGUE: _ClassVar[FeedKind]
 
 class KeyRole(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -147,6 +149,8 @@ FEED_KIND_DELTA: FeedKind
 FEED_KIND_HEARTBEAT: FeedKind
 FEED_KIND_MANIFEST: FeedKind
 FEED_KIND_NUDGE: FeedKind
+FEED_KIND_CUSTOMER: FeedKind
+FEED_KIND_CATALOGUE: FeedKind
 KEY_ROLE_UNSPECIFIED: KeyRole
 KEY_ROLE_ROOT: KeyRole
 KEY_ROLE_POLICY: KeyRole
@@ -434,6 +438,28 @@ class Manifest(_message.Message):
     record_count: int
     chunk_sha256: _containers.RepeatedScalarFieldContainer[bytes]
     def __init__(self, schema_major: _Optional[int] = ..., record_count: _Optional[int] = ..., chunk_sha256: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class CustomerProof(_message.Message):
+    __slots__ = ("customer", "body", "absent")
+    CUSTOMER_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    ABSENT_FIELD_NUMBER: _ClassVar[int]
+    customer: str
+    body: bytes
+    absent: bool
+    def __init__(self, customer: _Optional[str] = ..., body: _Optional[bytes] = ..., absent: bool = ...) -> None: ...
+
+class Catalogue(_message.Message):
+    __slots__ = ("schema_major", "record_count", "chunk_sha256", "part_digest")
+    SCHEMA_MAJOR_FIELD_NUMBER: _ClassVar[int]
+    RECORD_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CHUNK_SHA256_FIELD_NUMBER: _ClassVar[int]
+    PART_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    schema_major: int
+    record_count: int
+    chunk_sha256: _containers.RepeatedScalarFieldContainer[bytes]
+    part_digest: bytes
+    def __init__(self, schema_major: _Optional[int] = ..., record_count: _Optional[int] = ..., chunk_sha256: _Optional[_Iterable[bytes]] = ..., part_digest: _Optional[bytes] = ...) -> None: ...
 
 class SnapshotChunk(_message.Message):
     __slots__ = ("records",)

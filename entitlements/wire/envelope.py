@@ -4,8 +4,18 @@ The pieces: ``keys`` (pairs, fitness of public keys), ``feed_bodies`` and ``feed
 """
 
 from entitlements.wire.errors import Refusal, Refused
-from entitlements.wire.feed_bodies import DeltaBody, build_delta, build_heartbeat, build_manifest, build_nudge
+from entitlements.wire.feed_bodies import (
+    DeltaBody,
+    build_catalogue,
+    build_customer,
+    build_delta,
+    build_heartbeat,
+    build_manifest,
+    build_nudge,
+)
 from entitlements.wire.feed_messages import (
+    FeedCatalogue,
+    FeedCustomer,
     FeedDelta,
     FeedHeartbeat,
     FeedManifest,
@@ -20,6 +30,8 @@ from entitlements.wire.page import verify_page
 
 __all__ = [
     "DeltaBody",
+    "FeedCatalogue",
+    "FeedCustomer",
     "FeedDelta",
     "FeedHeartbeat",
     "FeedManifest",
@@ -32,6 +44,8 @@ __all__ = [
     "Refusal",
     "Refused",
     "SigningKeyPair",
+    "build_catalogue",
+    "build_customer",
     "build_delta",
     "build_heartbeat",
     "build_manifest",

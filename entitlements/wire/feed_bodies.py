@@ -79,6 +79,41 @@ def build_manifest(
     return _body(feed, policy_pb2.FEED_KIND_MANIFEST, epoch, seq, issued_at_ms, chain, digest, payload)
 
 
+def build_catalogue(
+    feed: str,
+    epoch: int,
+    seq: int,
+    chain: bytes,
+    digest: bytes,
+    issued_at_ms: int,
+    record_count: int,
+    chunk_sha256: Sequence[bytes],
+    part_digest: bytes,
+) -> bytes:
+    """Return the body that describes a snapshot of features and plan versions; ``digest`` is that of the whole set."""
+    payload = policy_pb2.Catalogue(
+        schema_major=SCHEMA_MAJOR, record_count=record_count, chunk_sha256=chunk_sha256, part_digest=part_digest
+    ).SerializeToString(deterministic=True)
+    return _body(feed, policy_pb2.FEED_KIND_CATALOGUE, epoch, seq, issued_at_ms, chain, digest, payload)
+
+
+def build_customer(
+    feed: str,
+    epoch: int,
+    seq: int,
+    chain: bytes,
+    digest: bytes,
+    issued_at_ms: int,
+    customer: str,
+    record: bytes | None,
+) -> bytes:
+    """Return the body that proves what a customer's record is at a position; None proves that there is none."""
+    payload = policy_pb2.CustomerProof(customer=customer, body=record or b"", absent=record is None).SerializeToString(
+        deterministic=True
+    )
+    return _body(feed, policy_pb2.FEED_KIND_CUSTOMER, epoch, seq, issued_at_ms, chain, digest, payload)
+
+
 def build_nudge(feed: str, epoch: int, seq: int, issued_at_ms: int) -> bytes:
     """Return the body of a nudge."""
     return _body(feed, policy_pb2.FEED_KIND_NUDGE, epoch, seq, issued_at_ms, b"", b"", b"")

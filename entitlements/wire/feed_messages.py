@@ -1,4 +1,6 @@
-"""What travels on a feed, as frozen objects: deltas, heartbeats, manifests, nudges; ``feed_bodies`` builds what is read here.
+"""What a feed says, as frozen objects; ``feed_bodies`` builds what is read here.
+
+Deltas, heartbeats, manifests and nudges travel by themselves; proofs of customers and descriptions of catalogues are made on request.
 
 Reading assumes that the signature (or the chain) has been checked, and is strict all the same: Refused is the only exception.
 """
@@ -11,7 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 from google.protobuf.message import DecodeError
 
 from entitlements.policy.digest import chain_next
-from entitlements.policy.ids import Epoch, Millis, RecordKey, Seq
+from entitlements.policy.ids import CustomerId, Epoch, Millis, RecordKey, Seq, id_problem
 from entitlements.v1 import policy_pb2
 from entitlements.wire.codec import MAX_RECORD_BYTES, MAX_RECORD_KEY_BYTES, SCHEMA_MAJOR
 from entitlements.wire.errors import Refusal, Refused
@@ -88,7 +90,39 @@ class FeedNudge:
     kid: str = ""
 
 
-FeedMessage: TypeAlias = FeedDelta | FeedHeartbeat | FeedManifest | FeedNudge
+@dataclass(frozen=True, slots=True)
+class FeedCustomer:
+    """One customer at one position: its record's ``body``, or None when there was no such customer then."""
+
+    feed: str
+    epoch: Epoch
+    seq: Seq
+    issued_at_ms: Millis
+    chain: bytes
+    digest: bytes
+    customer: CustomerId
+    body: bytes | None
+    kid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedCatalogue:
+    """The description of a snapshot without customers. ``digest`` is that of the whole set, ``part_digest`` that of these records."""
+
+    feed: str
+    epoch: Epoch
+    seq: Seq
+    issued_at_ms: Millis
+    chain: bytes
+    digest: bytes
+    schema_major: int
+    record_count: int
+    chunk_sha256: tuple[bytes, ...]
+    part_digest: bytes
+    kid: str = ""
+
+
+FeedMessage: TypeAlias = FeedDelta | FeedHeartbeat | FeedManifest | FeedNudge | FeedCustomer | FeedCatalogue
 
 
 def parse_outer(body: bytes) -> policy_pb2.FeedMessage:
@@ -121,6 +155,10 @@ def read_message(outer: policy_pb2.FeedMessage, kid: str = "") -> FeedMessage:
             return _heartbeat(outer, kid)
         if outer.kind == policy_pb2.FEED_KIND_MANIFEST:
             return _manifest(outer, kid)
+        if outer.kind == policy_pb2.FEED_KIND_CUSTOMER:
+            return _customer(outer, kid)
+        if outer.kind == policy_pb2.FEED_KIND_CATALOGUE:
+            return _catalogue(outer, kid)
     except DecodeError as error:
         raise _malformed(f"payload: {error}") from error
     raise _malformed(f"unknown kind {outer.kind}")
@@ -189,10 +227,7 @@ def _heartbeat(outer: policy_pb2.FeedMessage, kid: str) -> FeedHeartbeat:
 
 def _manifest(outer: policy_pb2.FeedMessage, kid: str) -> FeedManifest:
     payload = policy_pb2.Manifest.FromString(outer.payload)
-    if payload.schema_major != SCHEMA_MAJOR:
-        raise Refused(Refusal.SCHEMA, f"schema major {payload.schema_major}, this reader knows {SCHEMA_MAJOR}")
-    if any(len(digest) != HASH_BYTES for digest in payload.chunk_sha256):
-        raise _malformed(f"chunk_sha256 must have {HASH_BYTES} bytes each")
+    _check_snapshot(payload)
     return FeedManifest(
         feed=outer.feed,
         epoch=Epoch(outer.epoch),
@@ -203,5 +238,53 @@ def _manifest(outer: policy_pb2.FeedMessage, kid: str) -> FeedManifest:
         schema_major=payload.schema_major,
         record_count=payload.record_count,
         chunk_sha256=tuple(payload.chunk_sha256),
+        kid=kid,
+    )
+
+
+def _check_snapshot(payload: policy_pb2.Manifest | policy_pb2.Catalogue) -> None:
+    if payload.schema_major != SCHEMA_MAJOR:
+        raise Refused(Refusal.SCHEMA, f"schema major {payload.schema_major}, this reader knows {SCHEMA_MAJOR}")
+    if any(len(digest) != HASH_BYTES for digest in payload.chunk_sha256):
+        raise _malformed(f"chunk_sha256 must have {HASH_BYTES} bytes each")
+
+
+def _catalogue(outer: policy_pb2.FeedMessage, kid: str) -> FeedCatalogue:
+    payload = policy_pb2.Catalogue.FromString(outer.payload)
+    _check_snapshot(payload)
+    if len(payload.part_digest) != HASH_BYTES:
+        raise _malformed(f"part_digest must have {HASH_BYTES} bytes")
+    return FeedCatalogue(
+        feed=outer.feed,
+        epoch=Epoch(outer.epoch),
+        seq=Seq(outer.seq),
+        issued_at_ms=Millis(outer.issued_at_ms),
+        chain=outer.chain,
+        digest=outer.digest,
+        schema_major=payload.schema_major,
+        record_count=payload.record_count,
+        chunk_sha256=tuple(payload.chunk_sha256),
+        part_digest=payload.part_digest,
+        kid=kid,
+    )
+
+
+def _customer(outer: policy_pb2.FeedMessage, kid: str) -> FeedCustomer:
+    payload = policy_pb2.CustomerProof.FromString(outer.payload)
+    if id_problem(payload.customer) is not None:
+        raise _malformed("the proof names no customer")
+    if len(payload.body) > MAX_RECORD_BYTES:
+        raise _malformed(f"the customer's record has more than {MAX_RECORD_BYTES} bytes")
+    if payload.absent == bool(payload.body):
+        raise _malformed("a proof has either a record or the mark of absence")
+    return FeedCustomer(
+        feed=outer.feed,
+        epoch=Epoch(outer.epoch),
+        seq=Seq(outer.seq),
+        issued_at_ms=Millis(outer.issued_at_ms),
+        chain=outer.chain,
+        digest=outer.digest,
+        customer=CustomerId(payload.customer),
+        body=None if payload.absent else payload.body,
         kid=kid,
     )

@@ -18,7 +18,16 @@ from google.protobuf.message import DecodeError
 from entitlements.policy.model import ALWAYS, Window
 from entitlements.v1 import policy_pb2
 from entitlements.wire.errors import Refusal, Refused
-from entitlements.wire.feed_messages import FeedDelta, FeedHeartbeat, FeedManifest, FeedMessage, FeedNudge, read_body
+from entitlements.wire.feed_messages import (
+    FeedCatalogue,
+    FeedCustomer,
+    FeedDelta,
+    FeedHeartbeat,
+    FeedManifest,
+    FeedMessage,
+    FeedNudge,
+    read_body,
+)
 from entitlements.wire.keys import SigningKeyPair, kid_of, trusted_public_key
 from entitlements.wire.literals import Misshapen, member_of, members, number_of, window_into, window_of
 
@@ -39,6 +48,8 @@ _ROLES: Final = members(KeyRole)
 _SIGNERS: Final[dict[type, frozenset[KeyRole]]] = {
     FeedDelta: frozenset({KeyRole.POLICY}),
     FeedManifest: frozenset({KeyRole.POLICY}),
+    FeedCustomer: frozenset({KeyRole.POLICY}),
+    FeedCatalogue: frozenset({KeyRole.POLICY}),
     FeedHeartbeat: frozenset({KeyRole.HEARTBEAT}),
     FeedNudge: frozenset({KeyRole.POLICY, KeyRole.HEARTBEAT}),
 }

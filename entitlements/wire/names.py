@@ -34,6 +34,21 @@ def snapshot_chunk_key(feed: str, epoch: int, seq: int, index: int) -> str:
     return f"{_base(feed)}:snap:{epoch}-{seq}:{index}"
 
 
+def catalogue_manifest_key(feed: str, epoch: int, seq: int) -> str:
+    """Return the key of the signed description of a snapshot's catalogue, which lies beside the snapshot."""
+    return f"{_base(feed)}:snap:{epoch}-{seq}:cat:m"
+
+
+def catalogue_chunk_key(feed: str, epoch: int, seq: int, index: int) -> str:
+    """Return the key of a chunk of that catalogue, counted from 0."""
+    return f"{_base(feed)}:snap:{epoch}-{seq}:cat:{index}"
+
+
+def customer_key(feed: str, customer: str) -> str:
+    """Return the key of the newest proof that was made of a customer; ids are percent-encoded like a feed's."""
+    return f"{_base(feed)}:cust:{quote(customer, safe='')}"
+
+
 def key_set_key(feed: str) -> str:
     """Return the key of the root-signed key set."""
     return f"{_base(feed)}:keys"

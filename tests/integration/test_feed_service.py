@@ -16,7 +16,7 @@ from google.rpc.status_pb2 import Status
 
 from control.api.auth import RefusedCredentialError
 from control.api.credentials import Principal, Scope
-from control.api.feed import FeedService, FeedSources
+from control.api.feed import FeedService
 from control.api.feed_server import FeedServer, TlsFiles
 from control.publishing.key_files import KeyFiles
 from control.store import tables
@@ -70,7 +70,7 @@ def dial(office: Office, tmp_path: Path) -> Iterator[Dial]:
     channels: list[grpc.Channel] = []
 
     def call(streams: int = 4) -> Any:
-        sources = FeedSources(office.log, office.heartbeats, office.shelf, office.signer, office.desk, office.clock)
+        sources = office.side.sources
         address = f"unix:{tmp_path / f'feed{len(servers)}.sock'}"
         servers.append(FeedServer(FeedService(sources, streams), authenticate, address, office.clock, office.meters))
         servers[-1].start()
@@ -105,6 +105,7 @@ CALLS = [
     ("GetKeySet", messages.GetKeySetRequest()),
     ("Ack", messages.AckRequest(feed=FEED)),
     ("GetSnapshot", messages.GetSnapshotRequest(feed=FEED)),
+    ("GetCustomers", messages.GetCustomersRequest(feed=FEED, customers=["000001"])),
 ]
 
 
@@ -381,7 +382,7 @@ def test_tls_takes_up_a_new_certificate_without_a_restart(office: Office, vendor
     vendor.commit()
     office.turn()
     old, new = certificate(tmp_path, "old"), certificate(tmp_path, "new")
-    sources = FeedSources(office.log, office.heartbeats, office.shelf, office.signer, office.desk, office.clock)
+    sources = office.side.sources
     tls = TlsFiles(tmp_path / "live.crt", tmp_path / "live.key")
 
     def install(pair: tuple[Path, Path]) -> None:
@@ -409,7 +410,7 @@ def test_tls_takes_up_a_new_certificate_without_a_restart(office: Office, vendor
 
 def test_a_taken_address_is_a_clear_error(office: Office) -> None:
     """Two control planes on one port do not share it by accident."""
-    sources = FeedSources(office.log, office.heartbeats, office.shelf, office.signer, office.desk, office.clock)
+    sources = office.side.sources
     first = FeedServer(FeedService(sources, 1), authenticate, "127.0.0.1:0", office.clock, office.meters)
     with pytest.raises(OSError, match="cannot listen"):
         FeedServer(FeedService(sources, 1), authenticate, f"127.0.0.1:{first.port}", office.clock, office.meters)

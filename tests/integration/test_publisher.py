@@ -146,7 +146,14 @@ def test_a_fresh_feed_has_a_head_a_key_set_and_an_empty_snapshot(
     office.turn()
     at = office.log.head(vendor.feed)
     assert at is not None
-    assert head(valkey) == {"e": str(EPOCH), "s": "0", "c": at.position.chain.hex(), "min": "1", "snap": "0"}
+    assert head(valkey) == {
+        "e": str(EPOCH),
+        "s": "0",
+        "c": at.position.chain.hex(),
+        "min": "1",
+        "snap": "0",
+        "cat": "0",
+    }
     assert valkey.get(names.key_set_key(FEED)) == office.signer.key_set
     manifest: Any = valkey.get(names.snapshot_manifest_key(FEED, EPOCH, 0))
     message = office.signer.ring.verify(manifest, FEED, office.clock.now_ms())

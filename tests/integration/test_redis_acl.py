@@ -20,6 +20,8 @@ Command = tuple[str | int | bytes, ...]
 
 LOG, HEAD, KEYS, CHANNEL = names.log_key(FEED), names.head_key(FEED), names.key_set_key(FEED), names.channel(FEED)
 MANIFEST = names.snapshot_manifest_key(FEED, EPOCH, 3)
+CATALOGUE = names.catalogue_manifest_key(FEED, EPOCH, 3)
+CUSTOMER = names.customer_key(FEED, "000001")
 OTHER = "insight"
 
 SIDECAR_MAY: list[Command] = [
@@ -28,6 +30,9 @@ SIDECAR_MAY: list[Command] = [
     ("HMGET", HEAD, "e", "s", "min"),
     ("HMGET", HEAD, "e", "snap"),
     ("GET", MANIFEST),
+    ("HMGET", HEAD, "e", "cat"),
+    ("GET", CATALOGUE),
+    ("GET", CUSTOMER),
     ("GET", KEYS),
     ("SUBSCRIBE", CHANNEL),
 ]
@@ -39,6 +44,8 @@ SIDECAR_MAY_NOT: list[Command] = [
     ("HSET", HEAD, "s", 9),
     ("SET", KEYS, "forged"),
     ("SET", MANIFEST, "forged"),
+    ("SET", CUSTOMER, "forged"),
+    ("SET", CATALOGUE, "forged"),
     ("EXPIRE", MANIFEST, 1),
     ("PUBLISH", CHANNEL, "forged"),
     ("SPUBLISH", CHANNEL, "forged"),
@@ -47,6 +54,7 @@ SIDECAR_MAY_NOT: list[Command] = [
     ("XRANGE", names.log_key(OTHER), "-", "+"),
     ("HMGET", names.head_key(OTHER), "e"),
     ("GET", names.key_set_key(OTHER)),
+    ("GET", names.customer_key(OTHER, "000001")),
     ("SUBSCRIBE", names.channel(OTHER)),
     ("PSUBSCRIBE", "*"),
     ("KEYS", "*"),
@@ -97,6 +105,8 @@ def office(server: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> It
         Vendor(store, feed).commit(3)
     made.turn()
     made.turn(15 * 60_000)
+    made.side.proofs.prove(FEED, ["000001"])
+    made.side.proofs.deposit()
     yield made
     made.close()
     store.engine.dispose()
