@@ -9,7 +9,7 @@ from typing import Any, Self
 import grpc
 import grpc.aio
 
-from entitlements.client.answer import Answer, answer_of
+from entitlements.client.answer import Answer
 from entitlements.client.blocking import list_request
 from entitlements.client.channel import (
     BATCH_CHECK,
@@ -90,7 +90,7 @@ class AsyncEntitlementClient:
                 raise (failure.bug or SidecarUnavailable(failure.status, failure.detail)) from error
             page = check_service_pb2.ListEntitlementsResponse.FromString(raw)
             for each in page.entitlements:
-                yield answer_of(each)
+                yield Answer.of_message(each)
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import grpc
 
-from entitlements.client.answer import Answer, answer_of
+from entitlements.client.answer import Answer
 from entitlements.client.channel import (
     BATCH_CHECK,
     CHECK,
@@ -110,7 +110,7 @@ class EntitlementClient:
                 failure = failure_of(error)
                 raise (failure.bug or SidecarUnavailable(failure.status, failure.detail)) from error
             page = check_service_pb2.ListEntitlementsResponse.FromString(raw)
-            yield from map(answer_of, page.entitlements)
+            yield from map(Answer.of_message, page.entitlements)
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import grpc
 from google.protobuf.message import DecodeError
 
-from entitlements.client.answer import Answer, answer_of, own_answer
+from entitlements.client.answer import Answer, own_answer
 from entitlements.client.channel import Failure, SidecarUnavailable
 from entitlements.client.question import BadQuestion, Fallback, Question
 from entitlements.v1 import check_service_pb2
@@ -48,7 +48,7 @@ class ReplyPolicy:
         if not raw:
             return self.instead(question, "DATA_LOSS", "empty reply")
         try:
-            return answer_of(check_service_pb2.CheckResponse.FromString(raw))
+            return Answer.of_message(check_service_pb2.CheckResponse.FromString(raw))
         except DecodeError as error:
             return self.instead(question, "DATA_LOSS", f"undecodable reply: {error}")
 
@@ -64,7 +64,7 @@ class ReplyPolicy:
 
     def _item(self, question: Question, item: check_service_pb2.BatchCheckItem) -> Answer | BadQuestion:
         if item.WhichOneof("result") == "decision":
-            return answer_of(item.decision)
+            return Answer.of_message(item.decision)
         if item.error.status == grpc.StatusCode.INVALID_ARGUMENT.value[0]:
             return BadQuestion(item.error.message, item.error.field)
         return self.instead(question, item.error.reason or "UNKNOWN", item.error.message)

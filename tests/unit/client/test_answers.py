@@ -6,7 +6,6 @@ import grpc
 import pytest
 
 from entitlements.client import UNLIMITED, Answer, BadQuestion, EntitlementClient, Fallback, Question, ReplyPolicy
-from entitlements.client.answer import answer_of
 from entitlements.client.channel import SidecarUnavailable, failure_of, target_of
 from entitlements.client.question import request_of
 from entitlements.v1 import check_service_pb2, decision_pb2
@@ -90,7 +89,7 @@ def test_an_answer_reads_as_plain_python() -> None:
         value=decision_pb2.Value(int_value=0),
     )
     message.valid_until.FromDatetime(datetime(2026, 5, 1, tzinfo=UTC))
-    answer = answer_of(message)
+    answer = Answer.of_message(message)
     assert answer
     assert (answer.code, answer.source, answer.served_from) == ("ENTITLED", "PLAN", "LIVE")
     assert (answer.version, answer.age_ms, answer.freshness) == ("7-9", 12, "FRESH")
@@ -103,7 +102,7 @@ def test_an_answer_reads_as_plain_python() -> None:
 def test_a_code_of_a_newer_sidecar_keeps_its_verdict() -> None:
     """An old client beside a new sidecar shows the number and obeys the verdict."""
     message = check_service_pb2.CheckResponse.FromString(b"\x08\x01\x10\xe7\x07")
-    answer = answer_of(message)
+    answer = Answer.of_message(message)
     assert (answer.allowed, answer.code) == (True, "CODE_999")
 
 
