@@ -69,6 +69,18 @@ VERSION_WAITS: Final = Metric(
     "Calls with min_version that found the store behind, by result: reached or behind.",
     ("result",),
 )
+TRANSPORT: Final = Metric(
+    "entitlements_transport",
+    Kind.GAUGE,
+    "1 for what carries the calls; when it is not the `wanted` one, the installed grpcio was found unfit for that and calls are slower.",
+    ("transport", "wanted"),
+)
+TLS_RENEWALS: Final = Metric(
+    "entitlements_tls_renewals_total",
+    Kind.COUNTER,
+    "Changes of the certificate files that were noticed, by result: loaded, or refused because the files do not belong together.",
+    ("result",),
+)
 TALLIED: Final = (CHECK_DURATION, CHECKS, DECISION_CACHE)
 """Counted by the tally of the serving process itself, which is cheaper than a collector of the client library."""
 SERVING: Final = (
@@ -79,6 +91,8 @@ SERVING: Final = (
     CORRUPT_RECORDS,
     CLOCK_OFFSET,
     VERSION_WAITS,
+    TRANSPORT,
+    TLS_RENEWALS,
 )
 
 BREAKER_STATE: Final = Metric(

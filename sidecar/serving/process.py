@@ -40,13 +40,12 @@ from sidecar.serving.api import build_surface
 from sidecar.serving.cache import DecisionCache
 from sidecar.serving.engine import Engine
 from sidecar.serving.fallbacks import FallbackError, load_fallbacks
+from sidecar.serving.listening import make_transport
 from sidecar.serving.report import Log, Report
 from sidecar.serving.standard_services import Health, attach_reflection
 from sidecar.serving.status import Status
 from sidecar.serving.tally import Tally
 from sidecar.serving.transports.endpoints import EndpointTaken
-from sidecar.serving.transports.seam import Endpoints, Limits
-from sidecar.serving.transports.stock import StockTransport
 from sidecar.settings import SidecarSettings
 
 HANDOVER_S: Final = 1.0
@@ -79,11 +78,8 @@ class Serving:
         )
         self._status = Status(engine, clock, meters, boot_id)
         self._health = Health()
-        limits = Limits(threads=settings.threads, max_concurrent=settings.max_concurrent)
-        # gRPC processes cannot share one unix socket: a path has one listener. A TCP port has as many as are bound with SO_REUSEPORT.
-        endpoints = Endpoints(settings.socket if number == 0 else None, settings.socket_mode, settings.listen)
         surface = build_surface(engine, (self._health.attach, attach_reflection), report.unanswered)
-        self._transport = StockTransport(surface, limits, endpoints)
+        self._transport = make_transport(settings, number, surface, meters, self._log)
         self._claim = serving_claim(settings.store_dir, number)
 
     def run(self, *, takeover: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import stat
@@ -23,10 +24,14 @@ from entitlements.wire.errors import FieldError, FieldReason
 from entitlements.wire.status import DETAILS_KEY, abort_details
 from sidecar.serving.standard_services import CHECK_SERVICE, Health, attach_reflection
 from sidecar.serving.transports.endpoints import EndpointTaken
+from sidecar.serving.transports.inline import InlineTransport
 from sidecar.serving.transports.seam import Call, Endpoints, Limits, NotYet, Refused, Surface, Transport
 from sidecar.serving.transports.stock import StockTransport
 
-TRANSPORTS: dict[str, Callable[[Surface, Limits, Endpoints], Transport]] = {"stock": StockTransport}
+TRANSPORTS: dict[str, Callable[[Surface, Limits, Endpoints], Transport]] = {
+    "inline": InlineTransport,
+    "stock": StockTransport,
+}
 WAIT_S = 10
 BASE = "/test.Methods/"
 
@@ -55,25 +60,31 @@ class Methods:
         raise RuntimeError("broken inside")
 
     def block(self, _request: bytes, _call: Call) -> bytes:
-        """Stay until the gate opens."""
+        """Ask to be called again when the gate opens."""
         self.entered.release()
-        assert self.gate.wait(WAIT_S)
-        return b"done"
+        raise NotYet(self.gate.is_set, WAIT_S, lambda: b"done")
 
     def look(self, _request: bytes, call: Call) -> bytes:
         """Report the deadline."""
         remaining = call.time_remaining()
         return b"none" if remaining is None or remaining > 1e6 else f"{remaining:.3f}".encode()
 
-    def watch(self, _request: bytes, call: Call) -> bytes:
-        """Stay until the caller is gone."""
+    def watch(self, _request: bytes, _call: Call) -> bytes:
+        """Ask to be called again, and see when that happens."""
         self.entered.release()
-        until = time.monotonic() + WAIT_S
-        while call.is_active() and time.monotonic() < until:
-            time.sleep(0.005)
-        self.seen.append(call.is_active())
-        self.arrived.set()
-        return b""
+
+        def finish() -> bytes:
+            self.seen.append(time.monotonic())
+            self.arrived.set()
+            return b""
+
+        raise NotYet(lambda: False, 10 * WAIT_S, finish)
+
+    def hold(self, _request: bytes, _call: Call) -> bytes:
+        """Break the promise that a handler does not wait."""
+        self.entered.release()
+        assert self.gate.wait(WAIT_S)
+        return b"done"
 
     def later(self, request: bytes, call: Call) -> bytes:
         """Ask to be called again."""
@@ -83,7 +94,7 @@ class Methods:
 
     def surface(self, *attach: Callable[[grpc.Server], None]) -> Surface:
         """Return everything under one service name."""
-        names = ("echo", "refuse", "fail", "block", "look", "watch", "later")
+        names = ("echo", "refuse", "fail", "block", "hold", "look", "watch", "later")
         unary = {BASE + name: getattr(self, name) for name in names}
         return Surface(unary, attach, lambda path, error: self.failures.append((path, str(error))))
 
@@ -225,7 +236,7 @@ def test_deadline_passes_for_the_caller(run: Callable[..., Running]) -> None:
 def test_call_that_outlived_its_deadline_in_the_queue_is_not_worked_on(run: Callable[..., Running]) -> None:
     """With the only thread held, a queued call whose deadline passes never reaches its handler."""
     running = run(threads=1, max_concurrent=8)
-    held = running.call("block").future(b"", timeout=WAIT_S)
+    held = running.call("hold").future(b"", timeout=WAIT_S)
     assert running.methods.entered.acquire(timeout=WAIT_S)
     assert code_of(lambda: running.call("fail")(b"", timeout=0.02)) is grpc.StatusCode.DEADLINE_EXCEEDED
     running.methods.gate.set()
@@ -234,26 +245,34 @@ def test_call_that_outlived_its_deadline_in_the_queue_is_not_worked_on(run: Call
     assert running.methods.failures == []
 
 
-def test_cancelled_call_is_seen_by_its_handler(run: Callable[..., Running]) -> None:
-    """Whoever works for somebody who has left can notice."""
+def test_wait_of_a_caller_who_has_left_ends(run: Callable[..., Running]) -> None:
+    """Nobody is waited for any more, and the handler is told once, long before the time is over."""
     running = run()
     call = running.call("watch").future(b"", timeout=WAIT_S)
     assert running.methods.entered.acquire(timeout=WAIT_S)
     call.cancel()
     assert running.methods.arrived.wait(WAIT_S)
-    assert running.methods.seen == [False]
+    assert running.call("echo")(b"x", timeout=WAIT_S) == b"x"
+    assert len(running.methods.seen) == 1
 
 
-def test_concurrent_limit_refuses_the_surplus_and_recovers(run: Callable[..., Running]) -> None:
-    """The limit's calls are served, the others refused at once."""
-    running = run(threads=4, max_concurrent=4)
-    held = [running.call("block").future(b"", timeout=WAIT_S) for _ in range(4)]
+def test_no_more_calls_wait_than_may(run: Callable[..., Running]) -> None:
+    """As many wait as may be in flight; the next one is answered at once from what there is, and so are those that need not wait."""
+    running = run(threads=1, max_concurrent=4)
+    held = [running.call("later").future(b"!", timeout=WAIT_S) for _ in range(3)]
     for _ in held:
         assert running.methods.entered.acquire(timeout=WAIT_S)
-    assert code_of(lambda: running.call("echo", "tcp")(b"", timeout=WAIT_S)) is grpc.StatusCode.RESOURCE_EXHAUSTED
-    running.methods.gate.set()
-    assert [one.result(timeout=WAIT_S) for one in held] == [b"done"] * 4
-    assert running.call("echo")(b"x", timeout=WAIT_S, wait_for_ready=True) == b"x"
+    assert running.call("echo")(b"x", timeout=WAIT_S) == b"x"
+    for _ in range(4):  # transports may differ by the one that works while the others wait
+        call = running.call("later", "tcp").future(b"!", timeout=WAIT_S)
+        with contextlib.suppress(grpc.FutureTimeoutError):
+            assert call.result(timeout=0.3) == b"late!"
+            break
+        held.append(call)
+    else:
+        pytest.fail("all of them wait")
+    running.methods.arrived.set()
+    assert {one.result(timeout=WAIT_S) for one in held} == {b"arrived"}
 
 
 def test_waiting_calls_do_not_hold_up_others(run: Callable[..., Running]) -> None:

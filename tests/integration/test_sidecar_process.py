@@ -192,7 +192,7 @@ def test_drain_answers_what_is_in_flight_then_ends_with_every_process(tmp_path: 
         waiting.min_version = f"{feed.epoch}-{feed.seq + 5}"
         with running.stub() as stub:
             call = stub.Check.future(waiting, timeout=15)
-            wait_until(lambda: "Workers" in running.log, CALL_S, "the listener")
+            wait_until(lambda: "answering" in running.log, CALL_S, "the listener")
             wait_until(lambda: _in_flight(running) > 0, CALL_S, "the waiting call")
             assert running.stop() == 0
             response = call.result(timeout=CALL_S)

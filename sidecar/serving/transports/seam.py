@@ -1,7 +1,8 @@
 """The seam between what answers and what carries: handlers, refusals, limits, and what a transport promises.
 
 A unary method is `handler(request_bytes, call) -> response_bytes`. Parsing happens inside the handler, so bytes that are no message get a
-proper error instead of a library's. Standard streaming services (health, reflection) bring their own registration with gRPC's public
+proper error instead of a library's. A handler computes and returns; one that would have to wait raises `NotYet`, because a transport may run
+handlers where everything else runs too. Standard streaming services (health, reflection) bring their own registration with gRPC's public
 server, on which every transport of ours is built.
 """
 
@@ -19,15 +20,15 @@ from entitlements.runtime.forms import Address
 MAX_MESSAGE_BYTES: Final = 1 << 20
 """The largest request of any method; smaller limits of single methods are the handler's business."""
 
+FAILED: Final = "the call failed inside the sidecar; the failure is counted and logged there"
+TOO_LATE: Final = "the deadline passed before the call could be answered"
+
 
 class Call(Protocol):
     """What a handler may know of the call it answers."""
 
     def time_remaining(self) -> float | None:
         """Return seconds until the caller's deadline; infinity or None without one."""
-
-    def is_active(self) -> bool:
-        """Return whether somebody still waits for the answer."""
 
 
 UnaryHandler: TypeAlias = Callable[[bytes, Call], bytes]
@@ -46,8 +47,8 @@ class Refused(Exception):  # noqa: N818 - a refusal is an expected outcome for a
 class NotYet(Exception):  # noqa: N818 - a request to be asked again, not an error
     """The answer may soon be a better one. The transport waits until `ready()` or `wait_s` seconds have passed, then calls `finish()`.
 
-    Waiting is the transport's business, because only it knows how to wait without holding up other calls. `ready` is cheap
-    and may be asked often; a transport that cannot wait now calls `finish` at once.
+    Waiting is the transport's business, because only it knows how to wait without holding up other calls. `ready` is cheap and may be
+    asked often. `finish` is called exactly once: at once by a transport that cannot wait now, and also when the caller has left.
     """
 
     def __init__(self, ready: Callable[[], bool], wait_s: float, finish: Callable[[], bytes]) -> None:
@@ -102,11 +103,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """Where to listen: a unix socket with its file mode, a TCP address, or both."""
+    """Where to listen: a unix socket with its file mode, a TCP address (with TLS when there are credentials), or both."""
 
     socket: Path | None
     socket_mode: int = 0o660
     listen: Address | None = field(default=None)
+    credentials: grpc.ServerCredentials | None = None
 
 
 class Transport(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from time import monotonic
@@ -10,11 +9,10 @@ from typing import Final
 
 import grpc
 
-from sidecar.serving.transports.endpoints import SocketPath, check_port_is_free
-from sidecar.serving.transports.seam import Endpoints, Limits, NotYet, Refused, Surface, UnaryHandler
+from sidecar.serving.transports.binding import Binding
+from sidecar.serving.transports.seam import FAILED, TOO_LATE, Endpoints, Limits, NotYet, Refused, Surface, UnaryHandler
 from sidecar.serving.transports.workers import Workers
 
-FAILED: Final = "the call failed inside the sidecar; the failure is counted and logged there"
 POLL_S: Final = 0.002
 """How often a waiting call looks whether it may go on."""
 
@@ -24,12 +22,8 @@ class StockTransport:
 
     def __init__(self, surface: Surface, limits: Limits, endpoints: Endpoints) -> None:
         """Make the server; nothing is bound yet."""
-        self._surface = surface
-        self._endpoints = endpoints
         self._workers = Workers(limits.threads, most=max(limits.threads, limits.max_concurrent))
-        self._socket = None if endpoints.socket is None else SocketPath(endpoints.socket, endpoints.socket_mode)
         self._stopping = threading.Event()
-        self.tcp_port: int | None = None
         self._server = grpc.server(
             self._workers,
             handlers=[_Unary(surface, self._wait)],
@@ -38,28 +32,16 @@ class StockTransport:
         )
         for attach in surface.attach:
             attach(self._server)
+        self._binding = Binding(self._server, endpoints)
+
+    @property
+    def tcp_port(self) -> int | None:
+        """Return the port bound."""
+        return self._binding.tcp_port
 
     def bind(self, *, takeover: bool) -> None:
         """Claim the endpoints; see `Transport.bind`."""
-        if self._endpoints.listen is not None:
-            if not takeover:
-                check_port_is_free(self._endpoints.listen)
-            self.tcp_port = self._add_port(str(self._endpoints.listen))
-        if self._socket is not None:
-            self._socket.claim()
-            bound = self._socket.temporary()
-            before = os.umask(0o177)  # nobody else may connect between the binding and the chmod
-            try:
-                self._add_port(f"unix:{bound}")
-            finally:
-                os.umask(before)
-            self._socket.publish(bound)
-
-    def _add_port(self, address: str) -> int:
-        try:
-            return self._server.add_insecure_port(address)
-        except RuntimeError as error:
-            raise OSError(f"cannot listen on {address}: {error}") from None
+        self._binding.bind(takeover=takeover)
 
     def start(self) -> None:
         """Begin to accept calls."""
@@ -67,15 +49,13 @@ class StockTransport:
 
     def release(self) -> None:
         """Give up the claim on the socket's path; see `Transport.release`."""
-        if self._socket is not None:
-            self._socket.lock.release()
+        self._binding.release()
 
     def stop(self, grace_s: float) -> None:
         """End; see `Transport.stop`."""
         self._stopping.set()
         self._server.stop(grace_s).wait()
-        if self._socket is not None:
-            self._socket.withdraw()
+        self._binding.withdraw()
         self._workers.shutdown()
 
     def _wait(self, later: NotYet, context: grpc.ServicerContext) -> bytes:
@@ -89,7 +69,7 @@ class StockTransport:
 
     def __repr__(self) -> str:
         """Show where it listens and what its workers do."""
-        return f"<StockTransport [{self._endpoints.socket} | port {self.tcp_port} | {self._workers!r}]>"
+        return f"<StockTransport [{self._binding!r} | {self._workers!r}]>"
 
 
 class _Unary(grpc.GenericRpcHandler):
@@ -113,7 +93,7 @@ def _behavior(
 
     def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
         if context.time_remaining() == 0:  # it waited in the queue for longer than its caller does
-            context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed before the call could be answered")
+            context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, TOO_LATE)
         try:
             try:
                 return handler(request, context)
