@@ -21,6 +21,7 @@ from entitlements.store.errors import CorruptRecord, CorruptStore, StoreError
 from entitlements.store.layout import STATE_KEY, StoreState, environment_path, unpack_state
 from entitlements.store.opened import Opened, identity_of, open_for_reading
 
+_ATTEMPTS: Final = 3
 _PATIENCE: Final = 4000
 """Half milliseconds to wait for open views before the map is adopted; a view lasts one decision."""
 
@@ -229,22 +230,20 @@ class StoreReader:
         self._lock.release()
 
     def _follow(self) -> None:
-        try:
-            identity = identity_of(self._path)
-        except OSError as error:
-            self._opened, self.trouble = None, str(error)
-            return
-        if self._opened is not None and self._opened.identity == identity:
-            return
-        self._opened = None  # closed when its last view is gone
-        try:
-            self._opened = open_for_reading(self._path, identity)
-            self.trouble = ""
-        except (
-            lmdb.Error,
-            CorruptStore,
-        ) as error:  # being created just now, or damaged: the writer's side decides which
-            self.trouble = str(error)
+        for _ in range(_ATTEMPTS):
+            try:
+                identity = identity_of(self._path)
+                if self._opened is not None and self._opened.identity == identity:
+                    return
+                # The old one stays until the new one is open, for other threads, and is closed when its last view is gone.
+                opened = open_for_reading(self._path, identity)
+                if identity_of(self._path) == identity:
+                    self._opened, self.trouble = opened, ""
+                    return
+                opened.environment.close()  # exchanged meanwhile: its two files may belong to different directories
+            except (OSError, lmdb.Error, CorruptStore) as error:  # being created just now, set aside, or damaged
+                self._opened, self.trouble = None, str(error)
+                return
 
     def _adopt_size(self, opened: Opened) -> None:
         """Adopt the writer's larger map, once no view of this process is open any more."""

@@ -126,6 +126,7 @@ class StoreWriter:
             raise NotAhead(f"the snapshot {position[0]}-{position[1]} is below {lowest[0]}-{lowest[1]}")
 
         def change(txn: lmdb.Transaction[bytes]) -> int:
+            self._file.note_all()
             summing = _Summing(records)
             txn.drop(self._file.records, delete=False)
             with txn.cursor(db=self._file.records) as cursor:
@@ -184,7 +185,12 @@ class StoreWriter:
 
     def clear_dead_readers(self) -> int:
         """Free the slots of readers that were killed, which would keep old pages alive; return how many."""
-        return self._file.environment.reader_check()
+        return self._file.clear_dead_readers()
+
+    @property
+    def file(self) -> MappedFile:
+        """Return the file, for its compaction."""
+        return self._file
 
     def fill(self) -> float:
         """Return the used share of the map as it may grow, 0 to 1; alarm above 0.8."""
@@ -220,6 +226,7 @@ class StoreWriter:
 
     def _change_record(self, txn: lmdb.Transaction[bytes], total: int, key: str, body: bytes | None) -> int:
         raw = key.encode()
+        self._file.note(raw)
         old = txn.get(raw, db=self._file.records)
         total = sum_replace(total, key, None if old is None else body_of(old), body)
         if body is not None:
