@@ -12,8 +12,8 @@ import cedarpy
 from benchmarks.peers.questionnaire import Ask, Questionnaire
 
 DISTRIBUTIONS: Final = ("cedarpy",)
-NOTE: Final = "plan looked up by the engine: customer in plan, feature in bundle, in the entity graph; one policy per plan; all parsed once"
-ACTION: Final = 'Action::"use"'
+NOTE: Final = "plan looked up by the engine: customer in plan, feature in bundle, in the entity graph; one policy per plan; all parsed once, identifiers as dicts"
+ACTION: Final = {"type": "Action", "id": "use"}
 
 
 @contextmanager
@@ -29,10 +29,9 @@ def opened(questions: Questionnaire) -> Iterator[Ask]:
 
     def ask(customer: str, feature: str) -> bool:
         request = {
-            "principal": f'Customer::"{customer}"',
+            "principal": {"type": "Customer", "id": customer},
             "action": ACTION,
-            "resource": f'Feature::"{feature}"',
-            "context": {},
+            "resource": {"type": "Feature", "id": feature},
         }
         return cedarpy.is_authorized(request, policies, entities).allowed is True
 

@@ -22,7 +22,7 @@ NOTE: Final = "plan is sent by the caller; JSONLogic `in` on plan; evaluation co
 
 @contextmanager
 def opened(questions: Questionnaire) -> Iterator[Ask]:
-    """Write the flags, start the provider on them."""
+    """Write the flags, start the provider, wait for it: until it has read them it answers every question with the default."""
     flags = {
         feature: {
             "state": "ENABLED",
@@ -35,7 +35,7 @@ def opened(questions: Questionnaire) -> Iterator[Ask]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "flags.json"
         path.write_text(json.dumps({"flags": flags}), encoding="utf-8")
-        api.set_provider(FlagdProvider(resolver_type=ResolverType.FILE, offline_flag_source_path=str(path)))
+        api.set_provider_and_wait(FlagdProvider(resolver_type=ResolverType.FILE, offline_flag_source_path=str(path)))
         client = api.get_client()
         plan_of = questions.customers
 

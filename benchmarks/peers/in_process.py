@@ -1,6 +1,6 @@
 """Asks one in-process peer in a loop. Runs in the peers' environment, a process for each peer.
 
-    python -m benchmarks.peers.in_process PEER QUESTIONS LATENCIES SECONDS WARM_UP_SECONDS PROCESSOR
+    python -m benchmarks.peers.in_process MODULE QUESTIONS LATENCIES SECONDS WARM_UP_SECONDS PROCESSOR
 
 Prints one line of JSON (`Asked`) and leaves the nanoseconds of every call, as unsigned 64-bit numbers of this machine, in LATENCIES.
 """
@@ -11,7 +11,6 @@ import gc
 import importlib
 import json
 import os
-import resource
 import sys
 import time
 from array import array
@@ -31,7 +30,7 @@ class Asked:
         calls: Calls in the measured part.
         seconds: Its length, the checking of verdicts included.
         wrong: Verdicts that were not the expected ones, of all 600 pairs before and of every measured call.
-        rss_mib: Greatest resident memory of the process, interpreter and library included.
+        rss_mib: Resident memory of the process before the measured part, interpreter and library included; 0 where nobody tells.
         versions: Distribution -> version.
         note: What a reader must know.
     """
@@ -50,18 +49,25 @@ def main(argv: list[str]) -> int:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {int(processor)})
     questions = Questionnaire.read(Path(questions_path))
-    peer = importlib.import_module(f"benchmarks.peers.{name}")
+    peer = importlib.import_module(name)
     with peer.opened(questions) as ask:
         wrong = sum(ask(customer, feature) is not allowed for customer, feature, allowed in questions.pairs)
         measure(ask, questions, float(warm_up))
+        rss = resident_mib()
         gc.collect()
         gc.freeze()  # what was loaded belongs to the peer's start, not to a call
         latencies, took, missed = measure(ask, questions, float(seconds))
     Path(latencies_path).write_bytes(latencies.tobytes())
-    rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     versions = {each: metadata.version(each) for each in peer.DISTRIBUTIONS}
     print(json.dumps(asdict(Asked(len(latencies), took, wrong + missed, rss, versions, peer.NOTE))))
     return 1 if wrong + missed else 0
+
+
+def resident_mib() -> float:
+    """Return what this process holds in memory now. Not the greatest it ever held: that counts the parent it was forked from."""
+    statistics = Path("/proc/self/statm")
+    pages = int(statistics.read_text(encoding="ascii").split()[1]) if statistics.exists() else 0
+    return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
 def measure(ask: Ask, questions: Questionnaire, seconds: float) -> tuple[array[int], float, int]:
