@@ -12,10 +12,12 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
 
+from entitlements.policy.feed_state_value import Phase
 from entitlements.runtime import logs
 from entitlements.runtime.boot import read_boot_id
 from entitlements.runtime.clock import Clock
@@ -33,6 +35,7 @@ from sidecar.answering import AnsweringProcesses
 from sidecar.feed.loop import FeedLoop
 from sidecar.feed.parts import Connections, Identity
 from sidecar.feed_figures import FeedFigures
+from sidecar.housekeeping import Housekeeping
 from sidecar.intercom import Predecessor
 from sidecar.launch import Launch
 from sidecar.settings import SidecarSettings
@@ -174,8 +177,7 @@ class App:
                 with StoreWriter(directory, self._settings.store_map_bytes, self._boot_id) as writer:
                     ring = KeyRing(self._settings.root_keys, writer.floor.key_set_version)
                     parts = connections.parts(product, writer, ring, self._identity, self._figures)
-                    self._feeds[product] = FeedLoop(parts)
-                    await self._feeds[product].run()
+                    await self._run(FeedLoop(parts), product, writer, directory)
             except CorruptStore as error:
                 self._meters.counter(metrics.STORES_SET_ASIDE, product).inc()
                 self._log.error("store set aside", product=product, problem=str(error))
@@ -185,6 +187,24 @@ class App:
                 self._log.error("feed ended", product=product, exc_info=error)
             self._feeds.pop(product, None)
             await asyncio.sleep(PAUSE_S)
+
+    async def _run(self, feed: FeedLoop, product: str, writer: StoreWriter, directory: Path) -> None:
+        """Run a feed, and keep its store in order meanwhile."""
+        self._feeds[product] = feed
+        housekeeping = Housekeeping(
+            product,
+            writer.file,
+            directory,
+            self._meters,
+            self._clock,
+            lambda: feed.state.phase is Phase.LIVE and feed.state.writing is None,
+        )
+        keeping = asyncio.create_task(housekeeping.keep())
+        try:
+            await feed.run()
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
 
     def _on_damage(self, product: str) -> None:
         feed = self._feeds.get(product)

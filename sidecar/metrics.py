@@ -119,6 +119,21 @@ STORES_SET_ASIDE: Final = Metric(
     "Policy stores that did not verify and were set aside, per product.",
     ("product",),
 )
+STORE_BYTES: Final = Metric(
+    "entitlements_store_bytes", Kind.GAUGE, "Size of the policy store's file on disk, per product.", ("product",)
+)
+STORE_FREE: Final = Metric(
+    "entitlements_store_free_ratio",
+    Kind.GAUGE,
+    "Share of free pages in the policy store's file, per product; about a half after a snapshot, until the file is compacted.",
+    ("product",),
+)
+STORE_COMPACTIONS: Final = Metric(
+    "entitlements_store_compactions_total",
+    Kind.COUNTER,
+    "Compactions of the policy store, per product, by result: done, void (a snapshot came between, or no room), failed.",
+    ("product", "result"),
+)
 FEED_MESSAGES: Final = Metric(
     "entitlements_feed_messages_total",
     Kind.COUNTER,
@@ -182,6 +197,9 @@ MAIN: Final = (
     SERVING_UP,
     SERVING_RESTARTS,
     STORES_SET_ASIDE,
+    STORE_BYTES,
+    STORE_FREE,
+    STORE_COMPACTIONS,
     START_DURATION,
 )
 
