@@ -10,7 +10,7 @@ import argparse
 import statistics
 import sys
 import timeit
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from benchmarks.result import machine, write
 from entitlements.policy.condition_json import parse_condition
@@ -129,8 +129,8 @@ def main(argv: list[str]) -> int:
         subject_id="ann",
         attributes={"request.region": "eu", "request.environment": "live", "request.app_version": 9},
     )
-    switch = replace(config, feature=FeatureKey("exports"))
-    explained = replace(config, explain=ExplainLevel.FULL)
+    switch = config._replace(feature=FeatureKey("exports"))
+    explained = config._replace(explain=ExplainLevel.FULL)
     attributes = {**config.attributes, "customer.segment": "enterprise", "subject.id": "ann"}
     holds = compile_condition(CONDITION)
     answer = decide(config, records, NOW)

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from entitlements.policy.model import Decision, Explanation
+from entitlements.policy.model import AccessLevel, Decision, Explanation, Obligation, Remedy, Source, Value
+from entitlements.policy.reasons import Code
 from entitlements.v1 import check_service_pb2, decision_pb2
 from entitlements.wire.errors import FieldError
 from entitlements.wire.literals import number_of, value_into
@@ -25,14 +26,90 @@ _VALID_UNTIL: Final = b"\x4a"
 _VERSION_BEHIND: Final = b"\x52\x01\x07"
 _DECISION_ID: Final = b"\x6a"
 _SECONDS: Final = b"\x08"
-_NANOS: Final = b"\x10"
+_NANOS: Final = (b"", *(b"\x10" + varint(millis * 1_000_000) for millis in range(1, 1000)))
+"""The field of the nanoseconds, by milliseconds."""
 _FIRST: Final = b"\x0a"
 """Tag of a length-delimited field number 1: items of a batch, decision of an item, entries of a list."""
 _SECOND: Final = b"\x12"
 
 
 def encode_decision(decision: Decision, served_from: int, as_of_ms: int | None = None) -> bytes:
-    """Return the body of an answer: everything but freshness, valid_until and decision_id. ``served_from`` is a ServedFrom."""
+    """Return the body of an answer: everything but freshness, valid_until and decision_id. ``served_from`` is a ServedFrom.
+
+    An ordinary body is put together from parts that were encoded before, in the order of their field numbers, as the protobuf runtime
+    does: a third of the instructions that a message object takes.
+    """
+    (
+        feature,
+        allowed,
+        code,
+        access,
+        source,
+        value,
+        _,
+        obligations,
+        remedy,
+        retry_after_ms,
+        _,
+        _,
+        underlying,
+        explanation,
+    ) = decision
+    if retry_after_ms is not None or underlying is not None or explanation is not None or as_of_ms is not None:
+        return whole_body(decision, served_from, as_of_ms)
+    body = _opening(allowed, code, access)
+    if value is not None:
+        body += _value(value)
+    body += _origin(source, served_from)
+    if obligations:
+        body += _obligations(obligations)
+    if remedy is not None:
+        body += _remedy(remedy)
+    return body + _feature(feature)
+
+
+@lru_cache(maxsize=512)
+def _opening(allowed: bool, code: Code, access: AccessLevel) -> bytes:  # noqa: FBT001 - fields in their order
+    message = check_service_pb2.CheckResponse(allowed=allowed, code=number_of(code), access_level=number_of(access))
+    return message.SerializeToString()
+
+
+@lru_cache(maxsize=256, typed=True)
+def _value(value: Value) -> bytes:
+    message = check_service_pb2.CheckResponse()
+    value_into(message.value, value)
+    return message.SerializeToString()
+
+
+@lru_cache(maxsize=64)
+def _origin(source: Source, served_from: int) -> bytes:
+    message = check_service_pb2.CheckResponse(source=number_of(source))
+    message.served_from = served_from  # type: ignore[assignment]  # the runtime takes any number
+    return message.SerializeToString()
+
+
+@lru_cache(maxsize=64)
+def _obligations(obligations: tuple[Obligation, ...]) -> bytes:
+    return check_service_pb2.CheckResponse(obligations=obligations).SerializeToString()  # type: ignore[arg-type]  # as above
+
+
+@lru_cache(maxsize=1024)
+def _remedy(remedy: Remedy) -> bytes:
+    message = check_service_pb2.CheckResponse()
+    message.remedy.action = number_of(remedy.action)
+    message.remedy.plan_ids.extend(remedy.plan_ids)
+    message.remedy.contact = remedy.contact
+    message.remedy.SetInParent()
+    return message.SerializeToString()
+
+
+@lru_cache(maxsize=4096)
+def _feature(feature: str) -> bytes:
+    return check_service_pb2.CheckResponse(feature=feature).SerializeToString()
+
+
+def whole_body(decision: Decision, served_from: int, as_of_ms: int | None) -> bytes:
+    """Return any body by way of a message object."""
     message = check_service_pb2.CheckResponse(
         allowed=decision.allowed,
         code=number_of(decision.code),
@@ -45,9 +122,7 @@ def encode_decision(decision: Decision, served_from: int, as_of_ms: int | None =
     if decision.value is not None:
         value_into(message.value, decision.value)
     if decision.remedy is not None:
-        message.remedy.action = number_of(decision.remedy.action)
-        message.remedy.plan_ids.extend(decision.remedy.plan_ids)
-        message.remedy.contact = decision.remedy.contact
+        message.MergeFromString(_remedy(decision.remedy))
     if decision.retry_after_ms is not None:
         message.retry_after.seconds, rest = divmod(decision.retry_after_ms, 1000)
         message.retry_after.nanos = rest * 1_000_000
@@ -77,15 +152,20 @@ def encode_tail(
 
     ``state`` is a FreshnessState, 0 when no policy was involved; a negative age counts as 0. ``version_behind`` adds that obligation.
     """
-    freshness = _position(state, epoch, seq) if age_ms <= 0 else _position(state, epoch, seq) + _AGE + varint(age_ms)
-    tail = field(_FRESHNESS, freshness)
-    if valid_until_ms is not None:
-        seconds, millis = divmod(valid_until_ms, 1000)
-        instant = _seconds(seconds) + _NANOS + varint(millis * 1_000_000) if millis else _seconds(seconds)
-        tail += field(_VALID_UNTIL, instant)
+    tail = encode_standing(state, epoch, seq, age_ms, valid_until_ms)
     if version_behind:
         tail += _VERSION_BEHIND
     return tail + field(_DECISION_ID, decision_id.encode()) if decision_id else tail
+
+
+def encode_standing(state: int, epoch: int, seq: int, age_ms: int, valid_until_ms: int | None) -> bytes:
+    """Return freshness and valid_until: what answers given at one instant under one ladder have in common."""
+    freshness = _position(state, epoch, seq) if age_ms <= 0 else _position(state, epoch, seq) + _AGE + varint(age_ms)
+    if valid_until_ms is None:
+        return field(_FRESHNESS, freshness)
+    seconds, millis = divmod(valid_until_ms, 1000)
+    instant = _seconds(seconds) + _NANOS[millis]
+    return b"".join((_FRESHNESS, varint(len(freshness)), freshness, _VALID_UNTIL, varint(len(instant)), instant))
 
 
 @lru_cache(maxsize=64)

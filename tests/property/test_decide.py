@@ -158,9 +158,9 @@ def test_archived_and_unknown_answer_before_everything(world: World) -> None:
     """Lookup comes before every other family (semantics A3)."""
     archived = decide(world.query, world.records(replace(world.customer, archived=True)), NOW)
     assert archived.code is Code.CUSTOMER_ARCHIVED
-    stranger = decide(replace(world.query, customer_id="stranger"), world.records(), NOW)  # type: ignore[arg-type]
+    stranger = decide(world.query._replace(customer_id="stranger"), world.records(), NOW)  # type: ignore[arg-type]
     assert stranger.code is Code.CUSTOMER_UNKNOWN
-    unknown = decide(replace(world.query, feature="unknown"), world.records(), NOW)  # type: ignore[arg-type]
+    unknown = decide(world.query._replace(feature="unknown"), world.records(), NOW)  # type: ignore[arg-type]
     assume(not world.customer.archived)
     assert unknown.code is Code.FEATURE_UNKNOWN
 
@@ -168,6 +168,6 @@ def test_archived_and_unknown_answer_before_everything(world: World) -> None:
 @given(worlds())
 def test_explaining_changes_nothing_else(world: World) -> None:
     """An answer is the same with and without explanation."""
-    plain = decide(replace(world.query, explain=0), world.records(), NOW)  # type: ignore[arg-type]
+    plain = decide(world.query._replace(explain=0), world.records(), NOW)  # type: ignore[arg-type]
     told = decide(world.query, world.records(), NOW)
     assert told._replace(explanation=None) == plain._replace(explanation=None)

@@ -236,7 +236,7 @@ def test_a_call_cannot_reach_into_customer_attributes() -> None:
         "request.product": "other",
         "subject.idle": True,
     }
-    query = replace(ask(EXPORTS), attributes=forged)
+    query = ask(EXPORTS)._replace(attributes=forged)
     assert decide(query, PolicySet.of((guarded, Customer(ACME))), NOW).code is Code.REGION_RESTRICTED
     assert decide(query, PolicySet.of((replace(guarded, available_when=time), Customer(ACME))), NOW).allowed
     assert not decide(query, PolicySet.of((replace(guarded, available_when=subject), Customer(ACME))), NOW).allowed

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from google.protobuf.message import DecodeError
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
@@ -311,3 +312,45 @@ def test_no_bytes_raise_anything_else(raw: bytes) -> None:
             decode(raw, SUITE, NOW)
         except FieldError as error:
             assert error.reason in FieldReason  # noqa: PT017 - both outcomes are judged
+
+
+def outcome(question: bytes | pb.CheckRequest) -> tuple[str, ...] | requests.CheckCall:
+    """Return what decoding gives, an error as its parts."""
+    try:
+        return requests.decode_check(question, SUITE, NOW, {"suite", "crm"})
+    except FieldError as error:
+        return error.field, error.problem, error.remedy, error.reason
+
+
+ODD_IDS = st.one_of(
+    st.sampled_from(["", "a", " a", "a ", "acme", "x" * 127, "x" * 128, "x" * 129, "é", "a\nb", "a\x7f"]),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=6),
+)
+
+
+@given(
+    ODD_IDS,
+    ODD_IDS,
+    st.sampled_from(["", "", "suite", "crm", "other", " "]),
+    st.sampled_from(["", "", "ann"]),
+    st.data(),
+)
+def test_plain_questions_are_read_as_the_protobuf_runtime_reads_them(
+    customer: str, feature: str, product: str, subject: str, data: st.DataObject
+) -> None:
+    """The short way round a message object gives what the long way gives, also for bytes that were tampered with."""
+    sent = pb.CheckRequest(customer_id=customer, feature=feature, product=product, subject_id=subject)
+    raw = sent.SerializeToString()
+    assert outcome(raw) == outcome(sent)
+    if raw:
+        place, byte = (
+            data.draw(st.integers(0, len(raw) - 1)),
+            data.draw(st.sampled_from([*range(40), 0x7F, 0x80, 0xFF])),
+        )
+        raw = raw[:place] + bytes([byte]) + raw[place + data.draw(st.integers(0, 1)) :]
+    try:
+        message = pb.CheckRequest.FromString(raw)
+    except DecodeError:
+        assert outcome(raw)[-1] is FieldReason.MALFORMED
+    else:
+        assert outcome(raw) == outcome(message)

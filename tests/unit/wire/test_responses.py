@@ -169,3 +169,38 @@ def test_batches_and_lists_are_assembled() -> None:
         entitlements=[pb.CheckResponse.FromString(answer)] * 2, next_page_token="token"
     )
     assert responses.encode_list([]) == responses.encode_batch([]) == b""
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**63), 2**63 - 1),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=5),
+    st.sets(st.sampled_from("abc")).map(lambda texts: tuple(sorted(texts))),
+    st.just(UNLIMITED),
+)
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=140).map(FeatureKey)
+DECISIONS = st.builds(
+    Decision,
+    NAMES,
+    st.booleans(),
+    st.sampled_from(Code),
+    st.sampled_from(AccessLevel),
+    st.sampled_from(Source),
+    VALUES,
+    obligations=st.lists(st.sampled_from(Obligation), max_size=3).map(tuple),
+    remedy=st.none()
+    | st.builds(
+        Remedy, st.sampled_from(RemedyAction), st.lists(NAMES, max_size=3).map(tuple), st.sampled_from(["", "us"])
+    ),
+    retry_after_ms=st.sampled_from([None, None, Millis(0), Millis(1500)]),
+    underlying_code=st.sampled_from([None, None, Code.ENTITLED]),
+)
+
+
+@given(DECISIONS, st.sampled_from(ServedFrom))
+def test_bodies_equal_what_protobuf_writes(decision: Decision, served_from: ServedFrom) -> None:
+    """A body put together from parts is the message that the runtime would write, byte for byte."""
+    body = responses.encode_decision(decision, served_from)
+    message = pb.CheckResponse.FromString(body)
+    assert body == message.SerializeToString() == responses.whole_body(decision, served_from, None)
