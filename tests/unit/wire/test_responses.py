@@ -195,6 +195,7 @@ DECISIONS = st.builds(
     ),
     retry_after_ms=st.sampled_from([None, None, Millis(0), Millis(1500)]),
     underlying_code=st.sampled_from([None, None, Code.ENTITLED]),
+    explanation=st.none(),
 )
 
 
