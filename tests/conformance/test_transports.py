@@ -43,7 +43,8 @@ class Methods:
     gate: threading.Event = field(default_factory=threading.Event)
     entered: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     arrived: threading.Event = field(default_factory=threading.Event)
-    seen: list[Any] = field(default_factory=list)
+    begun: list[float] = field(default_factory=list)
+    seen: list[float] = field(default_factory=list)
     failures: list[tuple[str, str]] = field(default_factory=list)
 
     def echo(self, request: bytes, _call: Call) -> bytes:
@@ -71,6 +72,7 @@ class Methods:
 
     def watch(self, _request: bytes, _call: Call) -> bytes:
         """Ask to be called again, and see when that happens."""
+        self.begun.append(time.monotonic())
         self.entered.release()
 
         def finish() -> bytes:
