@@ -16,7 +16,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from control.api import rest_metrics
 from control.api.auth import Authenticator
 from control.api.credentials import load_pepper
-from control.api.feed_server import TlsFiles
 from control.api.key_directory import StoredKeys
 from control.api.rest import RestParts, create_rest
 from control.api.routers import ROUTERS
@@ -27,6 +26,7 @@ from control.store.database import open_engine
 from control.store.schema import is_current, migrate
 from control.store.unit_of_work import Store
 from control.sweeper import Sweeper
+from entitlements.runtime.certificates import CertificateError, CertificateFiles
 from entitlements.runtime.clock import Clock
 from entitlements.runtime.forms import Address
 from entitlements.runtime.logs import logger
@@ -73,7 +73,7 @@ class RestServer(uvicorn.Server):
         yield
 
 
-def tls_files(settings: Settings) -> TlsFiles | None:
+def tls_files(settings: Settings) -> CertificateFiles | None:
     """Return the files of the gRPC address's certificate, None without one; StartError for half a pair or a file that cannot be used."""
     pair = (settings.grpc_certificate, settings.grpc_key)
     if pair == (None, None):
@@ -81,14 +81,20 @@ def tls_files(settings: Settings) -> TlsFiles | None:
     certificate, key = pair
     if certificate is None or key is None:
         raise StartError("set both ENTITLEMENTS_CONTROL_GRPC_CERT and ENTITLEMENTS_CONTROL_GRPC_KEY, or neither")
-    files = TlsFiles(certificate, key)
+    files = CertificateFiles(certificate, key, None, _tell_renewal)
     try:
-        files.read()
-    except OSError as error:
-        raise StartError(
-            f"{error.filename} cannot be read ({error.strerror}); see ENTITLEMENTS_CONTROL_GRPC_CERT and _KEY"
-        ) from None
+        files.credentials()
+    except CertificateError as error:
+        raise StartError(f"{error}; see ENTITLEMENTS_CONTROL_GRPC_CERT and _KEY") from None
     return files
+
+
+def _tell_renewal(result: str, problem: str) -> None:
+    """Log what became of changed certificate files."""
+    if problem:
+        logger().warning("renewed_certificate_not_taken", problem=problem)
+    else:
+        logger().info("renewed_certificate_taken", result=result)
 
 
 class ControlPlane:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from control.api.feed import FeedService, FeedSources
-from control.api.feed_server import SNAPSHOT_STREAMS, Authenticate, FeedServer, TlsFiles
+from control.api.feed_server import SNAPSHOT_STREAMS, Authenticate, FeedServer
 from control.publishing.ack_desk import AckDesk
 from control.publishing.epochs import EpochKeeper
 from control.publishing.heartbeats import HeartbeatBook
@@ -23,6 +23,7 @@ from control.publishing.snapshots import SnapshotShelf
 from control.publishing.snapshotter import Snapshotter
 from control.store.feed_log import FeedLog
 from control.store.unit_of_work import Store
+from entitlements.runtime.certificates import CertificateFiles
 from entitlements.runtime.metrics import Meters
 
 
@@ -32,7 +33,7 @@ class Listener:
 
     address: str
     authenticate: Authenticate
-    tls: TlsFiles | None = None
+    tls: CertificateFiles | None = None
 
 
 class FeedSide:

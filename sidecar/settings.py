@@ -221,7 +221,7 @@ class SidecarSettings:
         default="inline",
     )
     tls_certificate: Path | None = setting(
-        "TLS_CERTIFICATE",
+        "TLS_CERT",
         "A PEM file with the certificate chain for the TCP address of checks; with it, that address speaks TLS. The unix socket never does.",
         optional(path()),
         default="",

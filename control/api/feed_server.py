@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import grpc
@@ -21,6 +19,7 @@ from control.api.credentials import Principal, Scope
 from control.api.feed import FeedRefusal, FeedService
 from control.metrics import FEED_CALL, FEED_CALLS
 from control.publishing.signing import NoSigningKeyError
+from entitlements.runtime.certificates import CertificateFiles
 from entitlements.runtime.clock import Clock
 from entitlements.runtime.metrics import Meters
 from entitlements.v1 import feed_service_pb2
@@ -47,48 +46,6 @@ Request = TypeVar("Request", bound=Message)
 Reply = TypeVar("Reply", bound=Message)
 
 
-@dataclass(frozen=True, slots=True)
-class TlsFiles:
-    """PEM files of the server, read again when they change; `client_ca` makes client certificates mandatory."""
-
-    certificate: Path
-    key: Path
-    client_ca: Path | None = None
-
-    def read(self) -> grpc.ServerCertificateConfiguration:
-        """Return what the files hold now."""
-        roots = None if self.client_ca is None else self.client_ca.read_bytes()
-        pair = (self.key.read_bytes(), self.certificate.read_bytes())
-        return grpc.ssl_server_certificate_configuration([pair], root_certificates=roots)
-
-    def changed_at_ns(self) -> int:
-        """Return when the newest of the files was changed."""
-        files = [self.certificate, self.key, *([] if self.client_ca is None else [self.client_ca])]
-        return max(file.stat().st_mtime_ns for file in files)
-
-    def credentials(self) -> grpc.ServerCredentials:
-        """Return credentials that take up new files with the next handshake; a half-written pair leaves the old one."""
-        stamp = self.changed_at_ns()
-
-        def fetch() -> grpc.ServerCertificateConfiguration | None:
-            nonlocal stamp
-            try:
-                now = self.changed_at_ns()
-                if now == stamp:
-                    return None
-                fresh = self.read()
-            except OSError:
-                return None
-            stamp = now
-            return fresh
-
-        return grpc.dynamic_ssl_server_credentials(
-            self.read(),
-            fetch,  # type: ignore[arg-type]  # None, for no change, is documented and missing in the stubs
-            require_client_authentication=self.client_ca is not None,
-        )
-
-
 class FeedServer:
     """Owns the listener of the gRPC feed."""
 
@@ -100,7 +57,7 @@ class FeedServer:
         clock: Clock,
         meters: Meters,
         *,
-        tls: TlsFiles | None = None,
+        tls: CertificateFiles | None = None,
     ) -> None:
         """Bind `address` (HOST:PORT or unix:PATH); OSError when it is taken. Without TLS, keep it off foreign networks."""
         self._authenticate = authenticate

@@ -34,7 +34,7 @@ class CertificateFiles:
     certificate: Path
     key: Path
     client_authorities: Path | None
-    told: Callable[[str, str], None]
+    told: Callable[[str, str], None] = lambda _result, _problem: None
     _stamp: Stamp = field(default=(), init=False)
     _problem: str = field(default="", init=False)
 

@@ -48,11 +48,11 @@ def _credentials(settings: SidecarSettings, meters: Meters, log: Log) -> grpc.Se
             raise SettingsError(
                 "ENTITLEMENTS_TLS_CLIENT_CA",
                 "is set without a certificate",
-                "set ENTITLEMENTS_TLS_CERTIFICATE and ENTITLEMENTS_TLS_KEY too",
+                "set ENTITLEMENTS_TLS_CERT and ENTITLEMENTS_TLS_KEY too",
             )
         return None
     if certificate is None or key is None:
-        given, absent = ("KEY", "CERTIFICATE") if certificate is None else ("CERTIFICATE", "KEY")
+        given, absent = ("KEY", "CERT") if certificate is None else ("CERT", "KEY")
         raise SettingsError(
             f"ENTITLEMENTS_TLS_{given}", f"is set without ENTITLEMENTS_TLS_{absent}", "set both or none"
         )
@@ -72,5 +72,5 @@ def _credentials(settings: SidecarSettings, meters: Meters, log: Log) -> grpc.Se
         return CertificateFiles(certificate, key, settings.tls_client_ca, told).credentials()
     except CertificateError as error:
         raise SettingsError(
-            "ENTITLEMENTS_TLS_CERTIFICATE", f"cannot be used: {error}", "name PEM files that belong together"
+            "ENTITLEMENTS_TLS_CERT", f"cannot be used: {error}", "name PEM files that belong together"
         ) from None

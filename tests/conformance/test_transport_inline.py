@@ -20,7 +20,7 @@ from tests.conformance.test_transports import BASE, WAIT_S, Methods, open_channe
 from tests.support.raw_http2 import RawClient
 
 
-@pytest.mark.parametrize(("module", "name"), grpc_core.RELIED_ON, ids=str)
+@pytest.mark.parametrize("module, name", grpc_core.RELIED_ON, ids=str)
 def test_installed_grpcio_has_what_the_transport_leans_on(module: str, name: str) -> None:
     """A new release of grpcio that lacks one of these fails here by name, before anything else fails strangely."""
     assert hasattr(importlib.import_module(module), name)
@@ -100,11 +100,11 @@ def test_trial_that_breaks_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None
 def test_stock_stands_in_when_inline_is_not_fit(tmp_path: Path) -> None:
     """With the reason, for the log and the metric; a wanted stock is not tried at all."""
     choice = choose("inline", lambda: "grpcio is strange")
-    assert choice == ("stock", "inline", "grpcio is strange")
+    assert tuple(choice) == ("stock", "inline", "grpcio is strange")
     surface = Methods().surface()
     assert isinstance(choice.make(surface, Limits(), Endpoints(tmp_path / "s")), StockTransport)
     fit = choose("inline", lambda: None)
-    assert fit == ("inline", "inline", None)
+    assert tuple(fit) == ("inline", "inline", None)
     assert isinstance(fit.make(surface, Limits(), Endpoints(tmp_path / "i")), InlineTransport)
     assert choose("stock", lambda: pytest.fail("tried")) == ("stock", "stock", None)
 

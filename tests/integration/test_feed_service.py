@@ -17,10 +17,11 @@ from google.rpc.status_pb2 import Status
 from control.api.auth import RefusedCredentialError
 from control.api.credentials import Principal, Scope
 from control.api.feed import FeedService
-from control.api.feed_server import FeedServer, TlsFiles
+from control.api.feed_server import FeedServer
 from control.publishing.key_files import KeyFiles
 from control.store import tables
 from entitlements.policy.ids import Millis, Seq
+from entitlements.runtime.certificates import CertificateFiles
 from entitlements.v1 import feed_service_pb2 as messages
 from entitlements.v1.feed_service_pb2_grpc import FeedServiceStub
 from entitlements.wire import names
@@ -383,7 +384,7 @@ def test_tls_takes_up_a_new_certificate_without_a_restart(office: Office, vendor
     office.turn()
     old, new = certificate(tmp_path, "old"), certificate(tmp_path, "new")
     sources = office.side.sources
-    tls = TlsFiles(tmp_path / "live.crt", tmp_path / "live.key")
+    tls = CertificateFiles(tmp_path / "live.crt", tmp_path / "live.key", None)
 
     def install(pair: tuple[Path, Path]) -> None:
         tls.key.write_bytes(pair[1].read_bytes())
