@@ -22,6 +22,7 @@ from benchmarks.generators.question import Question
 from benchmarks.questions import CUSTOMER_COUNT, Ask
 from benchmarks.subjects.launched import Launched
 from benchmarks.subjects.our_questions import our_questions
+from benchmarks.subjects.own_metrics import transport
 from benchmarks.subjects.subject import Endpoint, Kind, SubjectFailed
 from sidecar.settings import TRANSPORTS
 from tests.support.certificates import certificate
@@ -47,6 +48,7 @@ class Sidecar:
         self._feed = SignedFeed(world.PRODUCT)
         self._master: Path | None = None
         self._port = 0
+        self._intercom: Path | None = None
         self._done = threading.Event()
         self._pulse: threading.Thread | None = None
 
@@ -75,10 +77,19 @@ class Sidecar:
         shutil.copytree(self._master, store)
         self._beat(store)
         command = [sys.executable, "-m", "sidecar.serving.process", "--go"]
-        self._port = int(json.loads(self._process.start(command, self._environ(store)))["port"])
+        answering = json.loads(self._process.start(command, self._environ(store)))
+        self._port, self._intercom = int(answering["port"]), Path(answering["intercom"])
+        self._refuse_another_transport()
         self._done.clear()
         self._pulse = threading.Thread(target=self._keep_fresh, args=(store,), name="heartbeat", daemon=True)
         self._pulse.start()
+
+    def _refuse_another_transport(self) -> None:
+        """A process that fell back to another transport answers, but its figures would stand under a wrong name."""
+        used = transport(self._intercom) if self._intercom is not None else ""
+        if used != self._transport:
+            self.stop()
+            raise SubjectFailed(f"{self.name} fell back to the transport {used!r}; its log says why")
 
     def _environ(self, store: Path) -> dict[str, str]:
         own = {name: text for name, text in os.environ.items() if not name.startswith("ENTITLEMENTS_")}
@@ -94,7 +105,7 @@ class Sidecar:
         }
         if self._tls:
             crt, key = certificate(self._process.folder, "server")
-            chosen |= {"TLS_CERTIFICATE": str(crt), "TLS_KEY": str(key)}
+            chosen |= {"TLS_CERT": str(crt), "TLS_KEY": str(key)}
         return {**own, **{f"ENTITLEMENTS_{name}": text for name, text in {**chosen, **self._settings}.items()}}
 
     @property
@@ -113,14 +124,11 @@ class Sidecar:
                 self._feed.pulse(writer)
 
     def endpoints(self) -> Mapping[Kind, Endpoint]:
-        """Return the unix socket and the TCP port, which speaks TLS when it was made so."""
-        unix = Endpoint("unix", str(self._socket))
+        """Return the unix socket and the TCP port; only the latter when it speaks TLS, so that no row is measured twice."""
         if self._tls:
-            return {
-                "tls": Endpoint("tls", f"localhost:{self._port}", ca=self._process.folder / "server.crt"),
-                "unix": unix,
-            }
-        return {"unix": unix, "tcp": Endpoint("tcp", f"127.0.0.1:{self._port}")}
+            return {"tls": Endpoint("tls", f"localhost:{self._port}", ca=self._process.folder / "server.crt")}
+        unix = Endpoint("unix", str(self._socket), intercom=self._intercom)
+        return {"unix": unix, "tcp": Endpoint("tcp", f"127.0.0.1:{self._port}", intercom=self._intercom)}
 
     def pids(self) -> tuple[int, ...]:
         """Return the one process."""

@@ -37,6 +37,8 @@ class Endpoint:
     address: str
     wire: Wire = "grpc"
     ca: Path | None = None
+    intercom: Path | None = None
+    """Where our own sidecar tells its metrics, for generators that cannot check answers themselves; None for everybody else."""
 
     @property
     def grpc_target(self) -> str:

@@ -53,6 +53,11 @@ static void ask(Connection *connection, uint64_t due, uint64_t now) {
     if (connection->wire->submit(connection, call) != 0) connection->draining = 1; /* its end is the call's end */
 }
 
+/* In a closed loop what ends in the measured part counts, in an open one what was due in it. */
+static int is_measured(const Call *call, uint64_t now) {
+    return options.rate > 0 ? call->due >= measured_from : now >= measured_from && now < sending_until;
+}
+
 static void forget(Connection *connection, Call *call) {
     *(call->before != NULL ? &call->before->after : &connection->first) = call->after;
     *(call->after != NULL ? &call->after->before : &connection->last) = call->before;
@@ -80,8 +85,7 @@ void call_ended(Connection *connection, Call *call, int reset) {
     uint64_t now = connection->received_at;
     int http = call->http_status, grpc = call->grpc_status, is_grpc = connection->wire == &http2_wire;
     counts.all_calls++;
-    /* In a closed loop what ends in the measured part counts, in an open one what was due in it. */
-    if (options.rate > 0 ? call->due >= measured_from : now >= measured_from && now < sending_until) {
+    if (is_measured(call, now)) {
         if (reset) counts.reset++;
         else if (http >= 0 && http != (is_grpc ? 200 : call->question->status)) {
             counts.http[http < HTTP_STATUSES ? http : 0]++;
@@ -100,7 +104,7 @@ static void lose(Connection *connection, uint64_t now) {
     int was_open = connection->fd >= 0;
     if (was_open && connection->wire->end != NULL) connection->wire->end(connection);
     while (connection->first != NULL) {
-        if (connection->first->due >= measured_from) counts.connection++;
+        if (is_measured(connection->first, now)) counts.connection++;
         forget(connection, connection->first);
     }
     socket_close(connection);
@@ -205,7 +209,7 @@ static void run(void) {
         if (due >= measured_from) counts.asked++, counts.unanswered++; /* due, and never taken by any connection */
     for (unsigned index = 0; index < options.connections; index++)
         for (Call *call = connections[index].first; call != NULL; call = call->after)
-            if (call->due >= measured_from) counts.unanswered++;
+            if (options.rate <= 0 || call->due >= measured_from) counts.unanswered++; /* however long it has hung */
     free(watched);
 }
 
