@@ -32,7 +32,8 @@ class Cerbos:
         self.lean = lean
         self.name = "cerbos" + ("-lean" if lean else "") + ("" if listener == "tcp" else f"-{listener}")
         style = "plan is a role, no condition" if lean else "derived role per plan by a CEL condition on the plan"
-        self.note = f"plan is sent by the caller; {style}; no log, audit or telemetry"
+        self._how = f"plan is sent by the caller; {style}; no log, audit or telemetry"
+        self.note = self._how
         self._program = Program(self.name)
         self._addresses: dict[str, str] = {}
 
@@ -50,9 +51,10 @@ class Cerbos:
         return None
 
     def prepare(self) -> None:
-        """Install it."""
+        """Install it and learn its version, for the reader."""
         if reason := self.missing():
             raise SubjectFailed(reason)
+        self.note = f"Cerbos {self.version()}; {self._how}"
 
     def questions(self, ask: Ask) -> Sequence[Question] | None:
         """Return CheckResources calls: one action, or several actions of one customer; payloads of ours mean nothing to it."""

@@ -105,7 +105,7 @@ class SpiceDB(Engine):
 class OpaEngine(Engine):
     """OPA's engine as a library."""
 
-    name: str = "opa-engine"
+    name: str = "opa_engine"
     module: str = "benchmarks.peers.opa_engine"
 
     def environ(self) -> Mapping[str, str]:
@@ -116,7 +116,7 @@ class OpaEngine(Engine):
 
 
 ENGINES: Final = (
-    Engine("dict", "benchmarks.peers.dict_lookup"),
+    Engine("dict_lookup", "benchmarks.peers.dict_lookup"),
     Engine("flipt", "benchmarks.peers.flipt"),
     Engine("launchdarkly", "benchmarks.peers.launchdarkly"),
     Engine("flagd", "benchmarks.peers.flagd"),

@@ -20,6 +20,7 @@ from benchmarks.subjects.subject import Endpoint, Kind, SubjectFailed
 
 DEBIAN_PACKAGE: Final = "redis-tools"
 PROGRAMS: Final = ("redis-server", "redis-check-rdb")
+HOW: Final = "holds materialised answers, which somebody must rebuild whenever a plan or a customer changes; no policy, no reasons"
 Flavour = Literal["redis", "valkey"]
 
 
@@ -30,7 +31,7 @@ class RedisLookup:
         """Install and start nothing yet."""
         self.flavour = flavour
         self.name: str = flavour
-        self.note = "holds materialised answers, which somebody must rebuild whenever a plan or a customer changes; no policy, no reasons"
+        self.note = HOW
         self._program = Program(self.name)
         self._port = 0
 
@@ -64,9 +65,10 @@ class RedisLookup:
         return None
 
     def prepare(self) -> None:
-        """Install it."""
+        """Install it and learn its version, for the reader."""
         if reason := self.missing():
             raise SubjectFailed(reason)
+        self.note = f"{self.name.title()} {self.version()}; {HOW}"
 
     def questions(self, ask: Ask) -> Sequence[Question] | None:
         """Return HGET, or HMGET for several features of one customer."""

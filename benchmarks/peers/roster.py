@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+from benchmarks.generators.generator import Generator
 from benchmarks.peers.cerbos import Cerbos
 from benchmarks.peers.engines import ENGINES, Engine
+from benchmarks.peers.redis_caller import RedisCaller
 from benchmarks.peers.redis_lookup import RedisLookup
 from benchmarks.subjects.subject import Subject
 
 NOT_OBTAINABLE: Final = (
     (
         "opa",
-        "the OPA server is in no public Python, npm or Debian package; its engine is measured in process as opa-engine",
+        "the OPA server is in no public Python, npm or Debian package; its engine is measured in process as opa_engine",
     ),
     (
         "spicedb-server",
@@ -55,16 +57,23 @@ def available(*, every: bool = False) -> tuple[list[Subject], list[tuple[str, st
     return chosen, left_out
 
 
-def available_engines() -> tuple[list[Engine], list[tuple[str, str]]]:
-    """Return the peers that decide in process and can be installed here, and name and reason of each that cannot."""
+def available_engines(names: Sequence[str] = ()) -> tuple[list[Engine], list[tuple[str, str]]]:
+    """Return what decides in process and can be installed here, and name and reason of each that cannot; all, or those of these names."""
     chosen: list[Engine] = []
     left_out: list[tuple[str, str]] = []
     for engine in ENGINES:
+        if names and engine.name not in names:
+            continue
         if reason := unfit() or engine.missing():
             left_out.append((engine.name, reason))
         else:
             chosen.append(engine)
     return chosen, left_out
+
+
+def generators() -> list[Generator]:
+    """Return what asks peers that the load generators cannot ask as an application would."""
+    return [RedisCaller()]
 
 
 def unfit() -> str | None:
