@@ -4,7 +4,8 @@
     FEED_DIRECTORY/floor          the position below which nothing is accepted; survives a store that is set aside
     FEED_DIRECTORY/store/         the LMDB environment: database ``rec`` (records), database ``meta``
 
-A record's value is its 8-byte checksum, then its body. The state is one value, so one lookup tells position and age.
+A record's value is its 8-byte checksum, then its body. The state is one value, so one lookup tells position and age. In a partial set a
+customer without a record is not unknown but not held; one that is proven absent has a record with an empty body.
 """
 
 from __future__ import annotations
@@ -31,16 +32,20 @@ RECORDS: Final = b"rec"
 META: Final = b"meta"
 STATE_KEY: Final = b"state"
 SUM_KEY: Final = b"sum"
+DIGEST_KEY: Final = b"digest"
 ENVELOPE_KEY: Final = b"envelope"
 KEY_SET_KEY: Final = b"keyset"
 SCHEMA_KEY: Final = b"schema"
 
+ABSENT: Final = b""
+"""The body of a customer that is proven not to exist, in a partial set; no real record is empty."""
 MAX_READERS: Final = 1024
 _MAX_PLAIN_NAME: Final = 120
 _STATE: Final = struct.Struct(">QQ32sBqqqB")
 _CRC: Final = struct.Struct(">I")
 _COMPLETE: Final = 1
 _FORKED: Final = 2
+_PARTIAL: Final = 4
 
 
 class StoreState(NamedTuple):
@@ -48,6 +53,7 @@ class StoreState(NamedTuple):
 
     ``issued_at_ms`` is the heartbeat's own time, ``wall_rx_ms`` and ``mono_rx_ms`` the receiver's clocks when it came, ``boot_id`` the
     boot to which the monotonic one belongs. Without a heartbeat yet, ``issued_at_ms`` is that of the snapshot and the rest is zero.
+    ``partial`` says that the set holds the whole catalogue, but only some of the customers.
     """
 
     epoch: Epoch
@@ -59,11 +65,14 @@ class StoreState(NamedTuple):
     wall_rx_ms: Millis
     mono_rx_ms: Millis
     boot_id: str
+    partial: bool = False
 
     def pack(self) -> bytes:
         """Return the stored form."""
         boot = self.boot_id.encode()
-        flags = (_COMPLETE if self.complete else 0) | (_FORKED if self.forked else 0)
+        flags = (
+            (_COMPLETE if self.complete else 0) | (_FORKED if self.forked else 0) | (_PARTIAL if self.partial else 0)
+        )
         packed = (
             _STATE.pack(
                 self.epoch,
@@ -99,6 +108,7 @@ def unpack_state(raw: bytes) -> StoreState:
         Millis(wall),
         Millis(mono),
         boot.decode(),
+        bool(flags & _PARTIAL),
     )
 
 

@@ -2,41 +2,45 @@
 
 Transactions are not synced one by one: the page cache survives a killed process, and after a power loss the start-up re-hash finds what is
 missing. ``sync`` is called from time to time, and ``raise_floor`` after it. Readers see the old version or the new one.
+
+A partial set holds the whole catalogue and the customers given to ``hold``. Its digest cannot be compared with the signed one, which is
+that of the whole set; what vouches for it is that each part was signed, that each delta continues the signed chain, and, after a
+restart, the sum over what is held.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 import lmdb
 
-from entitlements.policy.digest import EMPTY_SUM, digest_of, record_hash, sum_from_bytes, sum_replace, sum_to_bytes
-from entitlements.policy.ids import Millis
+from entitlements.policy.digest import EMPTY_SUM, digest_of, sum_from_bytes, sum_to_bytes
+from entitlements.policy.ids import Millis, RecordKey
 from entitlements.store.contents import Delta, Manifest
 from entitlements.store.errors import (
     CorruptStore,
     DigestMismatch,
     NotAhead,
     NothingStored,
-    NotNext,
     StoreUnwritable,
 )
 from entitlements.store.floor import Floor, read_floor, write_floor
 from entitlements.store.layout import (
+    ABSENT,
+    DIGEST_KEY,
     ENVELOPE_KEY,
     KEY_SET_KEY,
     STATE_KEY,
     SUM_KEY,
     StoreState,
-    body_of,
-    pack_record,
     unpack_state,
 )
 from entitlements.store.mapped_file import MappedFile
 from entitlements.store.opened import Opened
 from entitlements.store.reader import StoreReader
+from entitlements.store.summing import Summing, changed, changed_record, check_run
 
 _NEVER = Millis(0)
 
@@ -74,8 +78,14 @@ class StoreWriter:
 
     @property
     def digest_sum(self) -> int:
-        """Return the multiset sum over all records."""
+        """Return the multiset sum over all records that are held."""
         return self._sum
+
+    @property
+    def digest(self) -> bytes:
+        """Return the digest of the whole set at the present position: computed, or, of a partial set, the signed one."""
+        partial = self._state is not None and self._state.partial
+        return self._file.read(DIGEST_KEY) or b"" if partial else digest_of(self._sum)
 
     @property
     def last_envelope(self) -> bytes | None:
@@ -95,27 +105,34 @@ class StoreWriter:
     def apply(self, deltas: Sequence[Delta], envelope: bytes) -> StoreState:
         """Apply a run of deltas in one transaction, keep ``envelope`` (of the last one) as proof, and return the new state.
 
+        Of a partial set, customers that are not held stay so; one that is held and is removed becomes proven absent.
         Raises NothingStored, NotAhead, NotNext, DigestMismatch, StoreFull, StoreUnwritable; each leaves everything as it was.
         """
         state = self._present()
         if not deltas:
             return state
-        _check_run(state, deltas)
+        check_run(state, deltas)
         last = deltas[-1]
 
         def change(txn: lmdb.Transaction[bytes]) -> int:
             total = self._sum
             for delta in deltas:
-                for op in delta.ops:
-                    total = self._change_record(txn, total, op.key, op.body)
-            self._prove(txn, total, last.digest, envelope)
+                total = changed(self._file, txn, total, delta.ops, partial=state.partial)
+            self._prove(txn, total, last.digest, envelope, None if state.partial else last.digest)
             return total
 
         return self._commit(state._replace(epoch=last.epoch, seq=last.seq, chain=last.chain), change)
 
-    def replace(self, records: Iterable[tuple[str, bytes]], manifest: Manifest, envelope: bytes) -> StoreState:
+    def replace(
+        self,
+        records: Iterable[tuple[str, bytes]],
+        manifest: Manifest,
+        envelope: bytes,
+        part_digest: bytes | None = None,
+    ) -> StoreState:
         """Replace everything by a snapshot in one transaction, records sorted by key, and return the new state.
 
+        With ``part_digest``, that of these records alone, the set is partial: a catalogue, and no customer held yet.
         Clears ``forked``. The pulse stays within one epoch; in a new one it starts at the manifest's time, without a receive time. Raises
         NotAhead (below the stored position or the floor), DigestMismatch (also for a wrong count or order), StoreFull (after which the
         map has grown, so the same snapshot may be taken again), StoreUnwritable; each leaves everything as it was.
@@ -127,13 +144,13 @@ class StoreWriter:
 
         def change(txn: lmdb.Transaction[bytes]) -> int:
             self._file.note_all()
-            summing = _Summing(records)
+            summing = Summing(records)
             txn.drop(self._file.records, delete=False)
             with txn.cursor(db=self._file.records) as cursor:
                 cursor.putmulti(summing.packed(), append=True)
             if summing.count != manifest.record_count:
                 raise DigestMismatch(f"the snapshot has {summing.count} records, not {manifest.record_count} as signed")
-            self._prove(txn, summing.total, manifest.digest, envelope)
+            self._prove(txn, summing.total, manifest.digest, envelope, part_digest or manifest.digest)
             return summing.total
 
         if self._state is not None and self._state.epoch == manifest.epoch:
@@ -142,8 +159,30 @@ class StoreWriter:
             before = StoreState(
                 manifest.epoch, manifest.seq, b"", True, False, manifest.issued_at_ms, _NEVER, _NEVER, ""
             )
-        following = before._replace(seq=manifest.seq, chain=manifest.chain, complete=True, forked=False)
+        following = before._replace(
+            seq=manifest.seq, chain=manifest.chain, complete=True, forked=False, partial=part_digest is not None
+        )
         return self._commit(following, change, again=iter(records) is not records)
+
+    def hold(self, taken: Mapping[RecordKey, bytes | None], dropped: Iterable[RecordKey] = ()) -> StoreState:
+        """Hold customers as they are at the present position, None being proven absent, and let others go, in one transaction.
+
+        NothingStored unless the set is partial; StoreFull, StoreUnwritable as elsewhere. The position stays.
+        """
+        state = self._present()
+        if not state.partial:
+            raise NothingStored("the set is whole: customers are neither taken nor dropped")
+
+        def change(txn: lmdb.Transaction[bytes]) -> int:
+            total = self._sum
+            for key in dropped:
+                total = changed_record(self._file, txn, total, key, None)
+            for key, body in taken.items():
+                total = changed_record(self._file, txn, total, key, body or ABSENT)
+            txn.put(SUM_KEY, sum_to_bytes(total), db=self._file.meta)
+            return total
+
+        return self._commit(state, change)
 
     def pulse(self, issued_at_ms: int, wall_rx_ms: int, mono_rx_ms: int) -> StoreState:
         """Record a good heartbeat: its own time and the two clocks at its arrival. NothingStored before the first policy set."""
@@ -224,21 +263,14 @@ class StoreWriter:
             raise NothingStored("there is no policy set yet: take a snapshot")
         return self._state
 
-    def _change_record(self, txn: lmdb.Transaction[bytes], total: int, key: str, body: bytes | None) -> int:
-        raw = key.encode()
-        self._file.note(raw)
-        old = txn.get(raw, db=self._file.records)
-        total = sum_replace(total, key, None if old is None else body_of(old), body)
-        if body is not None:
-            txn.put(raw, pack_record(key, body), db=self._file.records)
-        elif old is not None:
-            txn.delete(raw, db=self._file.records)
-        return total
-
-    def _prove(self, txn: lmdb.Transaction[bytes], total: int, digest: bytes, envelope: bytes) -> None:
-        if digest_of(total) != digest:
+    def _prove(
+        self, txn: lmdb.Transaction[bytes], total: int, signed: bytes, envelope: bytes, expected: bytes | None
+    ) -> None:
+        """Keep the proof of a change; DigestMismatch unless what is held now is what was expected, when something can be."""
+        if expected is not None and digest_of(total) != expected:
             raise DigestMismatch("the set after this change is not the signed one")
         txn.put(SUM_KEY, sum_to_bytes(total), db=self._file.meta)
+        txn.put(DIGEST_KEY, signed, db=self._file.meta)
         txn.put(ENVELOPE_KEY, envelope, db=self._file.meta)
 
     def _commit(
@@ -256,37 +288,3 @@ class StoreWriter:
         self._sum = self._file.transact(whole, again=again)
         self._state = following
         return following
-
-
-def _check_run(state: StoreState, deltas: Sequence[Delta]) -> None:
-    if (deltas[0].epoch, deltas[0].seq) <= state[:2]:
-        raise NotAhead(f"delta {deltas[0].epoch}-{deltas[0].seq} is not ahead of {state.epoch}-{state.seq}")
-    epoch, seq, chain = state.epoch, state.seq, state.chain
-    for delta in deltas:
-        if delta.epoch != epoch or delta.seq != seq + 1 or delta.prev != chain:
-            raise NotNext(f"delta {delta.epoch}-{delta.seq} does not follow {epoch}-{seq}")
-        seq, chain = delta.seq, delta.chain
-
-
-class _Summing:
-    """Packs records on their way into the file, counting and summing them, and refuses any that are out of order."""
-
-    __slots__ = ("_records", "count", "total")
-
-    def __init__(self, records: Iterable[tuple[str, bytes]]) -> None:
-        self._records = records
-        self.count = 0
-        self.total = EMPTY_SUM
-
-    def packed(self) -> Iterator[tuple[bytes, bytes]]:
-        previous = b""
-        total = EMPTY_SUM
-        for key, body in self._records:
-            raw = key.encode()
-            if raw <= previous:
-                raise DigestMismatch(f"record {key} of the snapshot is out of order or listed twice")
-            previous = raw
-            total += record_hash(key, body)
-            self.count += 1
-            yield raw, pack_record(key, body)
-        self.total = sum_replace(total, "", None, None)

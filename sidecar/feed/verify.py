@@ -1,6 +1,6 @@
 """The start-up check, run as a child because a corrupt page may crash LMDB: is what is stored complete, signed, and not below the floor?
 
-    python -m sidecar.feed.verify --store DIR --root-keys HEX[,HEX] --product P
+    python -m sidecar.feed.verify --store DIR --root-keys HEX[,HEX] --product P [--working-set]
 
 Prints one JSON line. Exit 0: verified. 3: there is no store. 4: there is one, and it must be set aside. Any other end (a crash, a
 signal) means the same as 4. Imports as little as it can: it stands between a restart and the first answer.
@@ -20,7 +20,7 @@ from entitlements.store.errors import NothingStored, StoreError
 from entitlements.store.floor import read_floor
 from entitlements.store.rehash import RehashResult, verify_digest
 from entitlements.wire.errors import Refused
-from entitlements.wire.feed_messages import FeedDelta, FeedManifest
+from entitlements.wire.feed_messages import FeedCatalogue, FeedDelta, FeedManifest
 from entitlements.wire.key_ring import KeyRing
 
 VERIFIED: Final = 0
@@ -38,11 +38,16 @@ def command(directory: Path, root_keys: Sequence[bytes], product: str) -> list[s
     return [sys.executable, "-m", __name__, "--store", str(directory), "--root-keys", keys, "--product", product]
 
 
-def check(directory: Path, root_keys: Sequence[bytes], product: str, now_ms: int) -> RehashResult:
+def check(
+    directory: Path, root_keys: Sequence[bytes], product: str, now_ms: int, *, working_set: bool = False
+) -> RehashResult:
     """Return what the store holds, or raise NothingStored, another StoreError, Refused or Unproven.
 
     The stored key set is traced to the pinned root keys, the last envelope to the key set; its digest must be that of the looked-up
     records, its position that of the store. It is a delta or a manifest: a heartbeat's key must not vouch for policy.
+
+    Only with `working_set` may the store hold a part. Its position is signed all the same; the records are compared with the sum that was
+    kept with them, which finds decay, while access to the file is what keeps others from writing it.
     """
     floor = read_floor(directory)
     found = verify_digest(directory)
@@ -51,11 +56,13 @@ def check(directory: Path, root_keys: Sequence[bytes], product: str, now_ms: int
     ring = KeyRing(root_keys, floor.key_set_version)
     ring.install(found.key_set)
     message = ring.verify(found.envelope, product, now_ms)
-    if not isinstance(message, (FeedDelta, FeedManifest)):
-        raise Unproven(f"a {type(message).__name__} does not vouch for policy")
-    if message.digest != found.digest:
-        raise Unproven("the records are not the signed ones")
     state = found.state
+    if not isinstance(message, (FeedDelta, FeedCatalogue if state.partial else FeedManifest)):
+        raise Unproven(f"a {type(message).__name__} does not vouch for policy")
+    if state.partial and not working_set:
+        raise Unproven("the store holds a working set, and the whole set is wanted")
+    if not state.partial and message.digest != found.digest:
+        raise Unproven("the records are not the signed ones")
     if not state.complete or (message.epoch, message.seq, message.chain) != (state.epoch, state.seq, state.chain):
         raise Unproven("the stored position is not the signed one")
     if (state.epoch, state.seq) < floor.position:
@@ -69,10 +76,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--store", required=True, type=Path, help="the feed's directory")
     parser.add_argument("--root-keys", required=True, help="pinned public keys, hexadecimal, separated by commas")
     parser.add_argument("--product", required=True, help="the feed")
+    parser.add_argument("--working-set", action="store_true", help="the store may hold a part of the customers")
     wanted = parser.parse_args(arguments)
     try:
         roots = [bytes.fromhex(key) for key in wanted.root_keys.split(",")]
-        found = check(wanted.store, roots, wanted.product, SystemClock().now_ms())
+        found = check(wanted.store, roots, wanted.product, SystemClock().now_ms(), working_set=wanted.working_set)
     except NothingStored as problem:
         return _say(ABSENT, result="absent", reason=str(problem))
     except (StoreError, Refused, Unproven, ValueError) as problem:

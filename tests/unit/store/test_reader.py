@@ -220,7 +220,7 @@ def test_another_process_sees_whole_versions_only(commits_of: Committer, tmp_pat
     with reader.view() as view:
         state = view.state()
         assert state is not None
-        assert state[5:] == (1301, 2000, 3000, "boot-1")
+        assert state[5:] == (1301, 2000, 3000, "boot-1", False)
     reader.close()
 
 

@@ -57,7 +57,7 @@ def test_a_snapshot_replaces_everything(writer: StoreWriter, history: History) -
     assert contents(writer) == history.records
     assert writer.state is not None
     assert writer.state[:5] == (5, 1, history.chain, True, False)
-    assert writer.state[5:] == (1000, 0, 0, "")
+    assert writer.state[5:] == (1000, 0, 0, "", False)
     assert writer.digest_sum == sum_records(history.records.items())
     assert writer.last_envelope == b"manifest envelope"
     history.delta({"c/acme": None, "c/globex": b"new"})
@@ -162,12 +162,12 @@ def test_the_pulse_and_the_fork_are_part_of_the_state(writer: StoreWriter, histo
     writer.pulse(2000, 2010, 77)
     writer.set_forked(True)
     state = writer.apply([history.delta({"c/a": b"1"})], b"1")
-    assert state[3:] == (True, True, 2000, 2010, 77, "boot-1")
+    assert state[3:] == (True, True, 2000, 2010, 77, "boot-1", False)
     assert " forked" in repr(writer)
     state = writer.replace(history.snapshot(), history.manifest(3000), b"same epoch")
-    assert state[3:] == (True, False, 2000, 2010, 77, "boot-1")
+    assert state[3:] == (True, False, 2000, 2010, 77, "boot-1", False)
     state = writer.replace(history.snapshot(), replace(history.manifest(3000), epoch=Epoch(6)), b"new epoch")
-    assert state[3:] == (True, False, 3000, 0, 0, "")
+    assert state[3:] == (True, False, 3000, 0, 0, "", False)
 
 
 def test_a_reopened_store_is_the_same(open_writer: Opener, writer: StoreWriter, history: History) -> None:
