@@ -17,6 +17,7 @@ from entitlements.client.channel import (
     DEFAULT_TIMEOUT_S,
     LIST_ENTITLEMENTS,
     OPTIONS,
+    Failure,
     SidecarUnavailable,
     failure_of,
     target_of,
@@ -54,7 +55,7 @@ class AsyncEntitlementClient:
         try:
             raw = await self._call(CHECK, request.SerializeToString(), timeout_s)
         except grpc.RpcError as error:
-            return self._policy.after_error(question, failure_of(error))
+            return self._unanswered(question, failure_of(error))
         return self._policy.check(question, raw)
 
     async def batch(
@@ -65,8 +66,7 @@ class AsyncEntitlementClient:
         try:
             raw = await self._call(BATCH_CHECK, request.SerializeToString(), timeout_s)
         except grpc.RpcError as error:
-            failure = failure_of(error)
-            return [self._policy.after_error(each, failure) for each in questions]
+            return self._batch_unanswered(questions, failure_of(error))
         return self._policy.batch(questions, raw)
 
     async def entitlements(
@@ -83,17 +83,11 @@ class AsyncEntitlementClient:
         asked = Question(customer_id, "*", product=product or self._product, attributes=attributes or {})
         request = list_request(asked, prefix, allowed_only=allowed_only)
         while True:
-            try:
-                raw = await self._call(LIST_ENTITLEMENTS, request.SerializeToString(), timeout_s)
-            except grpc.RpcError as error:
-                failure = failure_of(error)
-                raise (failure.bug or SidecarUnavailable(failure.status, failure.detail)) from error
-            page = check_service_pb2.ListEntitlementsResponse.FromString(raw)
-            for each in page.entitlements:
-                yield Answer.of_message(each)
-            if not page.next_page_token:
+            answers, request.page_token = await self._page(request, timeout_s)
+            for each in answers:
+                yield each
+            if not request.page_token:
                 return
-            request.page_token = page.next_page_token
 
     async def close(self) -> None:
         """Close the channel; a later question opens a new one."""
@@ -101,6 +95,24 @@ class AsyncEntitlementClient:
         self._calls.clear()
         if channel is not None:
             await channel.close()
+
+    def _unanswered(self, question: Question, failure: Failure) -> Answer:
+        return self._policy.after_error(question, failure)
+
+    def _batch_unanswered(self, questions: Sequence[Question], failure: Failure) -> list[Answer | BadQuestion]:
+        return [self._policy.after_error(each, failure) for each in questions]
+
+    async def _page(
+        self, request: check_service_pb2.ListEntitlementsRequest, timeout_s: float | None
+    ) -> tuple[list[Answer], str]:
+        """Return a page of a list and the token of the next one, empty for the last."""
+        try:
+            raw = await self._call(LIST_ENTITLEMENTS, request.SerializeToString(), timeout_s)
+        except grpc.RpcError as error:
+            failure = failure_of(error)
+            raise (failure.bug or SidecarUnavailable(failure.status, failure.detail)) from error
+        page = check_service_pb2.ListEntitlementsResponse.FromString(raw)
+        return [Answer.of_message(each) for each in page.entitlements], page.next_page_token
 
     def _request(self, question: Question) -> check_service_pb2.CheckRequest:
         request = request_of(question)

@@ -186,7 +186,7 @@ class Answer:
 
     def _shown(self) -> dict[str, Any]:
         said = self._ruling._asdict()
-        del said["decided"]
+        del said["decided"], said["as_of_ms"]
         moment = {
             "freshness": self.freshness,
             "version": self.version,

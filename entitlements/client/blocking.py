@@ -21,6 +21,7 @@ from entitlements.client.channel import (
     DEFAULT_TIMEOUT_S,
     LIST_ENTITLEMENTS,
     OPTIONS,
+    Failure,
     SidecarUnavailable,
     failure_of,
     target_of,
@@ -71,7 +72,7 @@ class EntitlementClient:
         try:
             raw = self._call(CHECK, request.SerializeToString(), timeout_s)
         except grpc.RpcError as error:
-            return self._policy.after_error(question, failure_of(error))
+            return self._unanswered(question, failure_of(error))
         return self._policy.check(question, raw)
 
     def batch(self, questions: Sequence[Question], *, timeout_s: float | None = None) -> list[Answer | BadQuestion]:
@@ -83,8 +84,7 @@ class EntitlementClient:
         try:
             raw = self._call(BATCH_CHECK, request.SerializeToString(), timeout_s)
         except grpc.RpcError as error:
-            failure = failure_of(error)
-            return [self._policy.after_error(each, failure) for each in questions]
+            return self._batch_unanswered(questions, failure_of(error))
         return self._policy.batch(questions, raw)
 
     def entitlements(
@@ -104,16 +104,10 @@ class EntitlementClient:
         asked = Question(customer_id, "*", product=product or self._product, attributes=attributes or {})
         request = list_request(asked, prefix, allowed_only=allowed_only)
         while True:
-            try:
-                raw = self._call(LIST_ENTITLEMENTS, request.SerializeToString(), timeout_s)
-            except grpc.RpcError as error:
-                failure = failure_of(error)
-                raise (failure.bug or SidecarUnavailable(failure.status, failure.detail)) from error
-            page = check_service_pb2.ListEntitlementsResponse.FromString(raw)
-            yield from map(Answer.of_message, page.entitlements)
-            if not page.next_page_token:
+            answers, request.page_token = self._page(request, timeout_s)
+            yield from answers
+            if not request.page_token:
                 return
-            request.page_token = page.next_page_token
 
     def close(self) -> None:
         """Close the channel; a later question opens a new one."""
@@ -122,6 +116,24 @@ class EntitlementClient:
             self._calls.clear()
         if channel is not None:
             channel.close()
+
+    def _unanswered(self, question: Question, failure: Failure) -> Answer:
+        return self._policy.after_error(question, failure)
+
+    def _batch_unanswered(self, questions: Sequence[Question], failure: Failure) -> list[Answer | BadQuestion]:
+        return [self._policy.after_error(each, failure) for each in questions]
+
+    def _page(
+        self, request: check_service_pb2.ListEntitlementsRequest, timeout_s: float | None
+    ) -> tuple[list[Answer], str]:
+        """Return a page of a list and the token of the next one, empty for the last."""
+        try:
+            raw = self._call(LIST_ENTITLEMENTS, request.SerializeToString(), timeout_s)
+        except grpc.RpcError as error:
+            failure = failure_of(error)
+            raise (failure.bug or SidecarUnavailable(failure.status, failure.detail)) from error
+        page = check_service_pb2.ListEntitlementsResponse.FromString(raw)
+        return [Answer.of_message(each) for each in page.entitlements], page.next_page_token
 
     def _request(self, question: Question) -> check_service_pb2.CheckRequest:
         request = request_of(question)

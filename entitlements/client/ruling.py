@@ -8,21 +8,13 @@ from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 
 from entitlements.local.sitting import Outcome
 from entitlements.policy.freshness import ServedFrom
-from entitlements.policy.model import UNLIMITED, AccessLevel, Decision, Obligation, Source, Value
+from entitlements.policy.model import UNLIMITED, AccessLevel, Obligation, Source, Value
 from entitlements.policy.reasons import Code, RemedyAction
 from entitlements.v1 import check_service_pb2, decision_pb2
 
 
-class Decided(NamedTuple):
-    """What a ruling of this process was made from, for whoever wants the whole message."""
-
-    decision: Decision
-    served_from: ServedFrom
-    as_of_ms: int | None
-
-
 class Ruling(NamedTuple):
-    """Fields as in Answer; `decided` is there when it was made in this process."""
+    """Fields as in Answer. `decided` is what it was made from when that was in this process, at the instant `as_of_ms` unless at present."""
 
     feature: str
     allowed: bool
@@ -40,7 +32,8 @@ class Ruling(NamedTuple):
     engineer_message: str = ""
     underlying_code: str = ""
     error: str = ""
-    decided: Decided | None = None
+    decided: Outcome | None = None
+    as_of_ms: int | None = None
 
 
 def _names(*members: Code | AccessLevel | Source | ServedFrom | Obligation | RemedyAction) -> tuple[str, ...]:
@@ -79,7 +72,8 @@ def ruling_of_outcome(outcome: Outcome, as_of_ms: int | None) -> Ruling:
         "" if explanation is None else explanation.engineer_message,
         "" if underlying is None else _CODES[underlying],
         "",
-        Decided(decision, served_from, as_of_ms),
+        outcome,
+        as_of_ms,
     )
 
 

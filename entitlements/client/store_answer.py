@@ -59,4 +59,5 @@ class StoreAnswer(Answer):
             return None
         epoch, seq = self._position[:2]
         tail = encode_tail(self._state, epoch, seq, self._age_ms or 0, self._until_ms, self._id)
-        return check_service_pb2.CheckResponse.FromString(encode_decision(*decided) + tail)
+        body = encode_decision(decided.decision, decided.served_from, self._ruling.as_of_ms)
+        return check_service_pb2.CheckResponse.FromString(body + tail)

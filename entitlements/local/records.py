@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TypeAlias, TypeVar
 
-from cachetools import LRUCache
-
+from entitlements.local.memory import Memory
 from entitlements.policy.digest import record_checksum
 from entitlements.policy.ids import customer_record_key, feature_record_key, plan_record_key
 from entitlements.policy.model import Customer, Feature, PlanVersion
@@ -22,30 +20,29 @@ R = TypeVar("R", Feature, PlanVersion, Customer)
 
 
 class DecodedRecords:
-    """The decoded records of one product's store, one version of each, least recently used first out. Thread-safe."""
+    """The decoded records of one product's store, one version of each, those not used for long first out. Thread-safe."""
+
+    __slots__ = ("_held",)
 
     def __init__(self, entries: int) -> None:
         """Keep at most `entries` records."""
-        self._gate = threading.Lock()
-        self._held: LRUCache[str, tuple[bytes, Record]] = LRUCache(entries)
+        self._held: Memory[str, tuple[bytes, Record]] = Memory(entries)
 
     def get(self, key: str, checksum: bytes) -> Record | None:
         """Return the record if this very version of it is held."""
-        with self._gate:
-            held = self._held.get(key)
+        held = self._held.get(key)
         return held[1] if held is not None and held[0] == checksum else None
 
     def put(self, key: str, checksum: bytes, record: Record) -> None:
         """Keep a version of a record; it takes the place of another version."""
-        with self._gate:
-            self._held[key] = (checksum, record)
+        self._held.put(key, (checksum, record))
 
     def __len__(self) -> int:
         return len(self._held)
 
     def __repr__(self) -> str:
         """Show how full it is."""
-        return f"<DecodedRecords [{len(self._held)} of {self._held.maxsize}]>"
+        return f"<DecodedRecords [{self._held!r}]>"
 
 
 class StoreRecords:
@@ -81,9 +78,8 @@ class StoreRecords:
         return self._view.keys(prefix, after, limit)
 
     def _record(self, key: str, kind: type[R]) -> R | None:
-        if key in self._seen:
-            record = self._seen[key]
-        else:
+        record = self._seen.get(key)
+        if record is None and key not in self._seen:
             record = self._seen[key] = self._read(key)
         if record is not None and not isinstance(record, kind):
             raise CorruptRecord(key, f"is no {kind.__name__}")

@@ -11,7 +11,6 @@ from typing import Final, TypeAlias
 from entitlements.local.records import DecodedRecords
 from entitlements.policy.freshness import StaticFallback
 from entitlements.policy.ids import ProductId
-from entitlements.store.errors import StoreError
 from entitlements.store.layout import StoreState, feed_directory_name
 from entitlements.store.reader import StoreReader
 
@@ -32,13 +31,6 @@ class Shelf:
     corrupt: int = 0
     seen: StoreState | None = None
     """The last state that was looked at: what it proves about the clock is already taken into account."""
-
-    def glance(self) -> StoreState | None:
-        """Return the state of the store by the shortest way; None when there is none, or none that can be read so easily."""
-        try:
-            return self.reader.state()
-        except StoreError:  # the long way meets it again, counts it and falls back
-            return None
 
 
 def open_shelves(

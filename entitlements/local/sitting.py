@@ -7,6 +7,7 @@ what to answer when the records cannot.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from entitlements.local.age import age_ms, is_live
@@ -29,7 +30,8 @@ from entitlements.store.layout import StoreState
 from entitlements.store.reader import StoreView
 
 
-class Moment(NamedTuple):
+@dataclass(slots=True)
+class Moment:
     """One reading of the clocks, milliseconds, and what they are compared with."""
 
     now_ms: int

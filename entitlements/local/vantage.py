@@ -6,7 +6,7 @@ freshness, age and valid_until are worked out anew each time, so an answer stays
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from entitlements.local.age import age_ms, born_mono_ms, is_live, proven_instant_ms
 from entitlements.local.premises import Premises, is_behind
@@ -21,8 +21,6 @@ from entitlements.store.layout import StoreState
 Standing: TypeAlias = tuple[FreshnessState, StoreState, int, int, bool]
 """How an answer stands at this moment: its freshness, the state it is true under, the policy's age, the instant until which it may be cached
 (milliseconds), and whether it had to be held against another state than before. A bare tuple, because one is made for every answer."""
-_FRESH: Final = FreshnessState.FRESH
-_STALE: Final = FreshnessState.STALE
 
 
 class Vantage:
@@ -53,7 +51,10 @@ class Vantage:
 
     def standing(self, premises: Premises) -> Standing | None:
         """Return how a remembered answer stands now; None when it has to be decided anew."""
-        found = premises.shelf.glance()
+        try:
+            found = premises.shelf.reader.state()
+        except StoreError:  # the long way meets it again, counts it and falls back
+            return None
         if found is None:
             return None
         same = found is premises.basis[0]
@@ -62,19 +63,14 @@ class Vantage:
         state, born = premises.basis
         now, mono = self._clock.read()
         age = mono - born if born is not None else age_ms(state, now, mono, self.boot_id)
-        too_stale_from = premises.too_stale_from_ms
-        valid_until = premises.valid_until_ms
-        if now >= valid_until or age >= too_stale_from:
-            return None
-        rung_ms = premises.fresh_for_ms
-        if age < rung_ms:
-            edge = now - age + rung_ms
-            freshness = _STALE if state.forked else _FRESH
-        else:
-            edge = now - age + too_stale_from
-            freshness = _STALE
-        # A comparison costs a third of min().
-        return freshness, state, age, edge if edge < valid_until else valid_until, not same  # noqa: FURB136
+        rung = premises.rung(now, age)
+        return None if rung is None else (rung[0], state, age, rung[1], not same)
+
+    def true_on(self, premises: Premises, state: StoreState) -> bool:
+        """Return whether a remembered answer is what the records of this very state say; the clock is not looked at."""
+        if state is premises.basis[0]:
+            return True
+        return self._hold_again(premises, state) and state is premises.basis[0]
 
     def _hold_again(self, premises: Premises, state: StoreState) -> bool:
         """Return whether an answer is right on a state that it was not held against before: a new pulse, or a new position."""

@@ -1,0 +1,268 @@
+"""Decides in the application's own process, from the store that the sidecar keeps: the same `decide`, the same ages, the same codes.
+
+Whatever the store cannot answer is left to the sidecar: every method returns None for a question that has to be asked there. So no answer of
+this module is a fallback; those are the sidecar's and the caller's (semantics F4).
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+from pathlib import Path
+from typing import NamedTuple
+from weakref import WeakSet
+
+from entitlements.client.figures import Count, Detour, LocalFigures, Tally
+from entitlements.client.question import Question
+from entitlements.client.ruling import Ruling, ruling_of_outcome
+from entitlements.client.store_answer import StoreAnswer
+from entitlements.client.wording import Key, TooLarge, call_of, is_plain, key_of, plain_query, refusal
+from entitlements.local.forks import shared_reader
+from entitlements.local.memory import Memory
+from entitlements.local.premises import Premises, Version, is_behind, premises_of
+from entitlements.local.records import DecodedRecords
+from entitlements.local.shelf import Shelf
+from entitlements.local.sitting import Moment, Outcome, Sitting
+from entitlements.local.steady_clock import SteadyClock
+from entitlements.local.vantage import Vantage
+from entitlements.policy.ids import ProductId
+from entitlements.policy.model import Query
+from entitlements.runtime.boot import read_boot_id
+from entitlements.runtime.clock import Clock, SystemClock
+from entitlements.store.errors import CorruptStore, StoreError
+from entitlements.store.layout import StoreState, feed_directory_name
+from entitlements.store.reader import StoreView
+from entitlements.wire.errors import FieldError
+from entitlements.wire.requests import CheckCall
+
+
+class Kept(NamedTuple):
+    """A remembered ruling, what it rests on, and where it is counted."""
+
+    ruling: Ruling
+    premises: Premises
+    counted: Count
+
+
+class Reckoner:
+    """Decides for one default product and for any other whose store lies beside it. Thread-safe; begins anew in the child of a fork.
+
+    LIVE is measured from when this began: an application can vouch only for heartbeats that came while it was looking, and a sidecar that
+    died just before leaves a store that looks young for a while (semantics F3).
+    """
+
+    def __init__(
+        self,
+        store_dir: Path,
+        product: str,
+        *,
+        answers: int,
+        records: int,
+        clock: Clock | None = None,
+    ) -> None:
+        """Open nothing yet: a store is looked for at the first question, and may appear later."""
+        self.product = ProductId(product)
+        self._store_dir = store_dir
+        self._clock = clock or SystemClock()
+        self._boot_id = read_boot_id()
+        self._answers = answers
+        self._records = records
+        self.begin()
+        _reckoners.add(self)
+
+    def begin(self) -> None:
+        """Know nothing, and look from now on. No lock is kept: another thread may have held it when this process was forked."""
+        self.vantage = Vantage(SteadyClock(self._clock), self._boot_id)
+        self.tally = Tally()
+        self._memory: Memory[Key, Kept] = Memory(self._answers)
+        self._shelves: dict[str, Shelf] = {}
+        self._id_prefix = secrets.token_hex(4) + "-"
+        self._ids = itertools.count(1)
+        self._trouble = ""
+
+    def close(self) -> None:
+        """Let go of the stores, which are closed when no other client of this process reads them; a later question opens them again."""
+        self._memory = Memory(self._answers)
+        self._shelves = {}
+
+    @property
+    def own(self) -> Shelf:
+        """What is kept for the default product, whether there is a store of it or not."""
+        return self._shelves.get(self.product) or self._shelve(self.product)
+
+    def plain(self, customer_id: str, feature: str) -> StoreAnswer | None:
+        """Answer a question that has no other fields. BadQuestion for one that can never be answered."""
+        key = (customer_id, feature)
+        try:
+            kept = self._memory.get(key)
+        except TypeError:  # no text, and nothing that can be looked up either
+            return self.ask(Question(customer_id, feature))
+        if kept is not None:
+            answer = self._recall(kept)
+            if answer is not None:
+                return answer
+        query = plain_query(customer_id, feature, self.product)
+        return self.ask(Question(customer_id, feature)) if query is None else self._decide(self.own, key, query)
+
+    def ask(self, question: Question, *, even_behind: bool = False) -> StoreAnswer | None:
+        """Answer any question. One whose version the store has not reached is left to the sidecar, unless `even_behind`."""
+        key = self.key_of(question)
+        kept = self.kept(key)
+        if kept is not None:
+            answer = self._recall(kept)
+            if answer is not None:
+                return answer
+        try:
+            call, small = self.call(question, key)
+        except TooLarge:
+            self.leave(Detour.TOO_LARGE)
+            return None
+        except FieldError as error:
+            raise refusal(error) from None
+        shelf = self.shelf(call.query.product)
+        if shelf is None:
+            self.leave(Detour.NO_STORE)
+            return None
+        query, as_of_ms, wanted, _ = call
+        return self._decide(shelf, key if small else None, query, as_of_ms, wanted, even_behind=even_behind)
+
+    def call(self, question: Question, key: Key | None) -> tuple[CheckCall, bool]:
+        """Return a question as it is decided, and whether it is small enough to be remembered; raises as `call_of` does."""
+        plain = plain_query(question.customer_id, question.feature, self.product) if is_plain(key) else None
+        if plain is not None:
+            return CheckCall(plain, None, None, None), True
+        return call_of(question, self.product, self.vantage.now_ms())
+
+    @staticmethod
+    def key_of(question: Question) -> Key | None:
+        """Return what an answer is remembered by, None when it is not, also when part of the question cannot be looked up."""
+        try:
+            key = key_of(question)
+            hash(key)
+        except TypeError:
+            return None
+        return key
+
+    def kept(self, key: Key | None) -> Kept | None:
+        """Return what is remembered under a key; whether it is still true is the caller's question."""
+        return None if key is None else self._memory.get(key)
+
+    def shelf(self, product: str) -> Shelf | None:
+        """Return what is kept for a product; None when there is no store of it."""
+        found = self._shelves.get(product)
+        if found is None and (self._store_dir / feed_directory_name(product)).is_dir():
+            found = self._shelve(ProductId(product))
+        return found
+
+    def _shelve(self, product: ProductId) -> Shelf:
+        reader = shared_reader(self._store_dir / feed_directory_name(product))
+        return self._shelves.setdefault(product, Shelf(product, reader, DecodedRecords(self._records)))
+
+    def sit(self, shelf: Shelf, view: StoreView, state: StoreState, moment: Moment | None = None) -> Sitting:
+        """Return what decides on a view; without a moment, the clock is read now."""
+        self.vantage.take_note(shelf, state)
+        return Sitting(shelf, view, state, moment or self.vantage.moment(), self.failed)
+
+    def give(self, ruling: Ruling, outcome: Outcome, sitting: Sitting) -> StoreAnswer | None:
+        """Return a new decision as an answer; None when it is none, because something broke inside and was counted."""
+        if outcome.freshness is None or sitting.state is None:
+            return None
+        self.tally.count(ruling.code, ruling.served_from).decided += 1
+        return StoreAnswer(
+            ruling, outcome.freshness, sitting.state, sitting.age_ms, outcome.valid_until_ms, self.next_id()
+        )
+
+    def give_again(self, kept: Kept, sitting: Sitting, now_ms: int) -> StoreAnswer | None:
+        """Return a remembered answer in a sitting; None when it has to be decided there."""
+        state, premises = sitting.state, kept.premises
+        if state is None or not self.vantage.true_on(premises, state):
+            return None
+        rung = premises.rung(now_ms, sitting.age_ms)
+        if rung is None:
+            return None
+        kept.counted.recalled += 1
+        return StoreAnswer(kept.ruling, rung[0], state, sitting.age_ms, rung[1], self.next_id())
+
+    def next_id(self) -> str:
+        """Return an id that no other answer of any process carries."""
+        return self._id_prefix + f"{next(self._ids):x}"
+
+    def leave(self, why: Detour, questions: int = 1) -> None:
+        """Count questions that are left to the sidecar."""
+        self.tally.detour(why, questions)
+
+    def failed(self, shelf: Shelf, error: Exception) -> None:
+        """Count a question that is left to the sidecar because something broke here; it meets the same record, and reports it."""
+        if isinstance(error, CorruptStore):
+            shelf.corrupt += 1
+        self._trouble = f"{shelf.product}: {error}"
+        self.tally.detour(Detour.UNREADABLE if isinstance(error, StoreError) else Detour.INTERNAL)
+
+    def figures(self) -> LocalFigures:
+        """Return what was counted."""
+        return self.tally.figures(self.own.reader.trouble or self._trouble)
+
+    def _recall(self, kept: Kept) -> StoreAnswer | None:
+        standing = self.vantage.standing(kept.premises)
+        if standing is None:
+            return None
+        freshness, state, age, until, revalidated = standing
+        if revalidated:
+            kept.counted.revalidated += 1
+        else:
+            kept.counted.recalled += 1
+        return StoreAnswer(kept.ruling, freshness, state, age, until, self.next_id())
+
+    def _decide(
+        self,
+        shelf: Shelf,
+        key: Key | None,
+        query: Query,
+        as_of_ms: int | None = None,
+        wanted: Version | None = None,
+        *,
+        even_behind: bool = False,
+    ) -> StoreAnswer | None:
+        try:
+            with shelf.reader.view() as view:
+                state = view.state()
+                behind = wanted is not None and is_behind(state, wanted)
+                if state is None or not state.complete or (behind and not even_behind):
+                    self.leave(detour_of(state))
+                    return None
+                sitting = self.sit(shelf, view, state)
+                outcome = sitting.decide(query, as_of_ms, behind=behind)
+        except StoreError as error:
+            self.failed(shelf, error)
+            return None
+        ruling = ruling_of_outcome(outcome, as_of_ms)
+        if key is not None and not behind:
+            premises = premises_of(outcome, sitting, wanted, self._boot_id)
+            if premises is not None:
+                self._memory.put(key, Kept(ruling, premises, self.tally.count(ruling.code, ruling.served_from)))
+        return self.give(ruling, outcome, sitting)
+
+    def __repr__(self) -> str:
+        """Show the product and what is remembered."""
+        return f"<Reckoner [{self.product} | {self.own.reader!r} | {self._memory!r}]>"
+
+
+def detour_of(state: StoreState | None) -> Detour:
+    """Return why a store in this state does not answer."""
+    if state is None:
+        return Detour.NO_STORE
+    return Detour.BEHIND if state.complete else Detour.INCOMPLETE
+
+
+_reckoners: WeakSet[Reckoner] = WeakSet()
+
+
+def _begin_anew() -> None:
+    for reckoner in list(_reckoners):
+        reckoner.begin()
+
+
+os.register_at_fork(
+    after_in_child=_begin_anew
+)  # after the readers were taken up: entitlements.local.forks is imported first
