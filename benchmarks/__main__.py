@@ -1,41 +1,107 @@
-"""`python3 dev.py bench NAME [arguments]`: run one benchmark; without a name, list them.
+"""`python3 dev.py bench`: the standard suite; `full`, one scenario or benchmark by NAME, `report`, `compare`, `guard`.
 
-Every benchmark prints what it measured and writes it to benchmarks/results/ together with the machine, the commit and the date.
+The suite writes benchmarks/results/DATE-COMMIT.json and a page beside it. Everything is measured on this machine in this run, peers included.
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import importlib.util
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-BENCHMARKS: Final = {
+from benchmarks.plan import FULL, PLANS, Step, step_named
+
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "report": (
+        "benchmarks.report.command",
+        "write the page of a result; --publish: also the documents' tables and picture",
+    ),
+    "compare": ("benchmarks.compare", "two results side by side, with a band of noise"),
+    "guard": ("benchmarks.guard", "instructions per call against the checked-in budget; needs valgrind"),
+}
+
+BENCHMARKS: Final[Mapping[str, str]] = {
     "revoke": "from a revoke over REST until both sidecars deny, over real processes",
-    "load": "open-loop load on one sidecar: latency at a stated rate",
+    "load": "open-loop load on one sidecar: latency at a stated rate, through the Python client",
     "micro": "decision cache, decoding and encoding, bytes to bytes",
     "micro_decide": "one decision on decoded records",
     "store": "size and speed of the policy store with 100,000 customers",
     "restart": "restart to first answer from a last known good of 100,000 customers",
 }
+"""Single benchmarks with a result of their own; those that measure rows are scenarios of the suite."""
 
 
-def available() -> dict[str, str]:
+def available(names: Mapping[str, str]) -> dict[str, str]:
     """Return the benchmarks that are in this checkout, with what each measures."""
-    return {name: text for name, text in BENCHMARKS.items() if importlib.util.find_spec(f"benchmarks.{name}")}
+    return {name: text for name, text in names.items() if importlib.util.find_spec(f"benchmarks.{name}")}
 
 
-def main(argv: list[str]) -> int:
-    """Run the named benchmark with the rest of the line; return its exit code."""
-    names = available()
-    if not argv or argv[0] not in names:
-        print("usage: python3 dev.py bench NAME [arguments]\n")
-        for name, text in names.items():
-            print(f"  {name:<14} {text}")
-        return 0 if argv[:1] in (["-h"], ["--help"]) else 2
-    module = importlib.import_module(f"benchmarks.{argv[0]}")
-    code: int = module.main(argv[1:])
+def usage() -> None:
+    """Print what can be run."""
+    print("usage: python3 dev.py bench [full | SCENARIO | NAME | COMMAND] [arguments]\n")
+    print("  without a name: the standard suite, about five minutes; `full`: everything, most of an hour")
+    print(
+        "  the suite's options: --rounds N, --only SCENARIO (repeatable), --fast (a tenth of the time, to see that it works)\n"
+    )
+    for name in dict.fromkeys(step.scenario for step in FULL):
+        print(f"  {name:<14} scenario of the suite, alone and in full")
+    for name, text in {**available(BENCHMARKS), **{name: text for name, (_, text) in COMMANDS.items()}}.items():
+        print(f"  {name:<14} {text}")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run what is named with the rest of the line; return its exit code."""
+    name = argv[0] if argv and not argv[0].startswith("-") else ""
+    if argv[:1] in (["-h"], ["--help"]):
+        usage()
+        return 0
+    if name in COMMANDS:
+        return run_module(COMMANDS[name][0], argv[1:])
+    if name in available(BENCHMARKS):
+        return run_module(f"benchmarks.{name}", argv[1:])
+    if name in PLANS:
+        return run_suite(name, PLANS[name], argv[1:])
+    step = step_named(name)
+    if step is not None:
+        return run_suite(name, (step,), argv[1:])
+    if name:
+        usage()
+        return 2
+    return run_suite("standard", PLANS["standard"], argv)
+
+
+def run_module(module: str, arguments: Sequence[str]) -> int:
+    """Run a benchmark or a command."""
+    code: int = importlib.import_module(module).main(list(arguments))
     return code
+
+
+def run_suite(name: str, steps: Sequence[Step], arguments: Sequence[str]) -> int:
+    """Measure, write the result and its page, print the targets; return 1 when a scenario failed or an answer was wrong."""
+    parser = argparse.ArgumentParser(prog=f"bench {name}", description="Measure and write a result with its page.")
+    parser.add_argument("--rounds", type=int, help="repetitions (default: as planned, three)")
+    parser.add_argument("--only", action="append", metavar="SCENARIO", help="only these scenarios, repeatable")
+    parser.add_argument(
+        "--fast", action="store_true", help="a tenth of the time: shows that it works, measures nothing"
+    )
+    asked = parser.parse_args(arguments)
+    unknown = set(asked.only or ()) - {step.scenario for step in steps}
+    if unknown:
+        parser.error(f"no such scenario here: {', '.join(sorted(unknown))}")
+    chosen = [step.hurried() if asked.fast else step for step in steps if not asked.only or step.scenario in asked.only]
+    from benchmarks.report.command import summary, write_page  # noqa: PLC0415  a listing needs none of it
+    from benchmarks.suite import run_plan  # noqa: PLC0415
+
+    result, path, failed = run_plan(name, chosen, asked.rounds)
+    print(summary(result))
+    print(f"written {path}\nwritten {write_page(result, path)}")
+    wrong = sum(row.wrong for row in result.rows)
+    if failed or wrong:
+        print(f"{wrong} wrong answers; failed: {', '.join(failed) or 'none'}", file=sys.stderr)
+    return 1 if failed or wrong else 0
 
 
 if __name__ == "__main__":

@@ -8,9 +8,13 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
+
+from benchmarks.row import Row
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 RESULTS: Final = ROOT / "benchmarks" / "results"
@@ -73,3 +77,54 @@ def write(name: str, measures: str, numbers: Mapping[str, Any], on: Mapping[str,
     path = RESULTS / f"{name}-{moment:%Y%m%dT%H%M%SZ}.json"
     path.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
     return path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A run that measured rows: what `report` and `compare` read."""
+
+    benchmark: str
+    date: str
+    commit: str
+    machine: Mapping[str, Any]
+    rows: Sequence[Row]
+    versions: Mapping[str, str] = field(default_factory=dict)
+    left_out: Sequence[str] = ()
+    """What could not be measured on that machine, one sentence each."""
+    took_s: float = 0.0
+
+    @classmethod
+    def read(cls, path: Path) -> Result:
+        """Return the result in a file; ValueError with the remedy when it holds none with rows."""
+        try:
+            plain = json.loads(path.read_text(encoding="utf-8"))
+            rows = [Row.from_json(row) for row in plain.pop("rows")]
+            return cls(rows=rows, **plain)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            message = f"{path} is not a result with rows ({error!r}); `python3 dev.py bench` writes one"
+            raise ValueError(message) from error
+
+    def write(self, folder: Path = RESULTS) -> Path:
+        """Write it as DATE-COMMIT.json and return the path; a row on each line, so that two files can be compared by eye."""
+        folder.mkdir(exist_ok=True)
+        moment = datetime.fromisoformat(self.date)
+        head = {
+            "benchmark": self.benchmark,
+            "date": self.date,
+            "commit": self.commit,
+            "machine": dict(self.machine),
+            "versions": dict(self.versions),
+            "left_out": list(self.left_out),
+            "took_s": round(self.took_s, 1),
+        }
+        lines = ",\n".join(json.dumps(row.as_json()) for row in self.rows)
+        text = json.dumps(head, indent=1).removesuffix("\n}") + f',\n "rows": [\n{lines}\n]}}\n'
+        path = folder / f"{moment:%Y%m%dT%H%M%SZ}-{self.commit}.json"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions of what answers are made with."""
+    names = ("grpcio", "protobuf", "lmdb", "redis", "cachetools", "prometheus-client", "hdrhistogram")
+    return {name: metadata.version(name) for name in names}
