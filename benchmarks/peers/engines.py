@@ -1,4 +1,4 @@
-"""In-process engines: libraries that decide inside the application. Each is asked in a process of its own, one call after another."""
+"""In-process engines: our client's local mode, and libraries that decide inside the application. Each is asked in a process of its own, one call after another."""
 
 from __future__ import annotations
 
@@ -116,6 +116,8 @@ class OpaEngine(Engine):
 
 
 ENGINES: Final = (
+    Engine("local-hit", "benchmarks.subjects.local_hit", is_peer=False),
+    Engine("local", "benchmarks.subjects.local", is_peer=False),
     Engine("dict_lookup", "benchmarks.peers.dict_lookup"),
     Engine("flipt", "benchmarks.peers.flipt"),
     Engine("launchdarkly", "benchmarks.peers.launchdarkly"),
@@ -127,4 +129,4 @@ ENGINES: Final = (
     Engine("casbin", "benchmarks.peers.casbin"),
     SpiceDB(),
 )
-"""Every peer that decides in process, roughly from the quickest to the slowest."""
+"""All that decide in process: our local mode, then the peers, roughly from the quickest to the slowest."""
