@@ -13,6 +13,7 @@ from typing import Final
 from entitlements.runtime.clock import SystemClock
 from entitlements.runtime.locks import FileLock, LockTaken
 from entitlements.runtime.settings import SettingsError, load
+from entitlements.store.access import Access
 from sidecar.intercom import predecessors
 from sidecar.launch import Launch
 from sidecar.settings import SidecarSettings
@@ -33,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
         return 0 if argv[0] in {"-h", "--help"} else 2
     try:
         settings = load(SidecarSettings, os.environ)
-        settings.store_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        Access.named(settings.store_access).over_root(settings.store_dir)
         lock = FileLock(settings.store_dir / MAIN_LOCK)
         lock.acquire({"pid": os.getpid()})
     except SettingsError as error:

@@ -24,6 +24,7 @@ from entitlements.runtime.clock import Clock
 from entitlements.runtime.exposition import merge
 from entitlements.runtime.metrics import Meters
 from entitlements.runtime.supervisor import Child, ChildFailed
+from entitlements.store.access import Access
 from entitlements.store.errors import CorruptStore, NothingStored, StoreUnwritable
 from entitlements.store.layout import feed_directory_name
 from entitlements.store.setaside import set_aside
@@ -174,7 +175,8 @@ class App:
         directory = self._settings.store_dir / feed_directory_name(product)
         while True:
             try:
-                with StoreWriter(directory, self._settings.store_map_bytes, self._boot_id) as writer:
+                access = Access.named(self._settings.store_access)
+                with StoreWriter(directory, self._settings.store_map_bytes, self._boot_id, access) as writer:
                     ring = KeyRing(self._settings.root_keys, writer.floor.key_set_version)
                     parts = connections.parts(product, writer, ring, self._identity, self._figures)
                     await self._run(FeedLoop(parts), product, writer, directory)

@@ -123,6 +123,12 @@ class SidecarSettings:
         path(),
         default=".run/store",
     )
+    store_access: str = setting(
+        "STORE_ACCESS",
+        "Who may map the store read-only beside the sidecar's own user: nobody, or the group, for applications that decide in their own process; see the client's local mode for what that trusts them with.",
+        choice("private", "group"),
+        default="private",
+    )
     store_map_bytes: int = setting(
         "STORE_MAP",
         "The most that one product's store may grow to on disk; plan for three times the policy set, because a new one is written beside the old one.",

@@ -68,7 +68,7 @@ class Compaction:
         """Bring the copy to the present and to disk; in a thread. CorruptStore or StoreUnwritable when that cannot be done."""
         if self._copy is None:
             path = environment_path(self._place)
-            self._copy = open_for_writing(path, self._file.environment.info()["map_size"])
+            self._copy = open_for_writing(path, self._file.environment.info()["map_size"], self._file.access)
         self._synced = self._file.syncs
         try:
             for _ in range(ROUNDS):

@@ -26,6 +26,7 @@ SCHEMA_MAJOR: Final = 1
 
 ENVIRONMENT: Final = "store"
 DATA_FILE: Final = "data.mdb"
+LOCK_FILE: Final = "lock.mdb"
 FLOOR_FILE: Final = "floor"
 WRITER_LOCK: Final = "writer.lock"
 RECORDS: Final = b"rec"

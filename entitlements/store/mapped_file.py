@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import lmdb
 
+from entitlements.store.access import Access
 from entitlements.store.errors import CorruptStore, StoreBusy, StoreFull, StoreUnwritable
 from entitlements.store.layout import (
     MAX_READERS,
@@ -42,7 +43,7 @@ class Room(NamedTuple):
 
 
 class MappedFile:
-    """The environment of one feed directory; the directory is made private (0700), the files are (0600).
+    """The environment of one feed directory; directory and files are given the rights that `access` says.
 
     While a compaction asks for it, the keys of changed records are noted (`note`, `note_all`), and the file may be exchanged between two
     transactions. Raises StoreBusy when another process has it open for writing, CorruptStore when it is no usable store of this schema.
@@ -55,15 +56,16 @@ class MappedFile:
         "_syncing",
         "_void",
         "_writing",
+        "access",
         "environment",
         "meta",
         "records",
         "syncs",
     )
 
-    def __init__(self, directory: Path, map_bytes: int) -> None:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        directory.chmod(0o700)
+    def __init__(self, directory: Path, map_bytes: int, access: Access = Access.PRIVATE) -> None:
+        access.over_directory(directory)
+        self.access = access
         self._limit = map_bytes * MAX_GROWTH
         self._writing = Lock()
         self._syncing = Lock()
@@ -72,7 +74,7 @@ class MappedFile:
         self.syncs = 0
         self._lock = _take_lock(directory / WRITER_LOCK)
         try:
-            self.environment, self.records, self.meta = open_for_writing(environment_path(directory), map_bytes)
+            self.environment, self.records, self.meta = open_for_writing(environment_path(directory), map_bytes, access)
         except BaseException:
             os.close(self._lock)
             raise
@@ -220,10 +222,9 @@ def _take_lock(path: Path) -> int:
     return descriptor
 
 
-def open_for_writing(path: Path, map_bytes: int) -> tuple[lmdb.Environment, Any, Any]:
+def open_for_writing(path: Path, map_bytes: int, access: Access) -> tuple[lmdb.Environment, Any, Any]:
     """Open or create an environment; CorruptStore when it is no usable store of this schema."""
-    path.mkdir(mode=0o700, exist_ok=True)
-    path.chmod(0o700)
+    access.over_directory(path)
     try:
         environment = lmdb.open(
             str(path),
@@ -243,6 +244,7 @@ def open_for_writing(path: Path, map_bytes: int) -> tuple[lmdb.Environment, Any,
             meta = environment.open_db(META, txn=txn)
             check_schema(txn, meta, path)
             txn.put(SCHEMA_KEY, _SCHEMA, db=meta)
+        access.over_files(path)
     except lmdb.Error as error:
         environment.close()
         raise CorruptStore(f"{path} cannot be used: {error}") from error

@@ -18,6 +18,7 @@ import lmdb
 
 from entitlements.policy.digest import EMPTY_SUM, digest_of, sum_from_bytes, sum_to_bytes
 from entitlements.policy.ids import Millis, RecordKey
+from entitlements.store.access import Access
 from entitlements.store.contents import Delta, Manifest
 from entitlements.store.errors import (
     CorruptStore,
@@ -49,14 +50,14 @@ class StoreWriter:
     """Opens or creates the store of one feed directory for writing.
 
     ``map_bytes`` is address space, not disk: take at least three times the expected set. ``boot_id`` names this boot of the machine and
-    travels with the pulse. Raises StoreBusy when another process writes, CorruptStore when the file is no usable store (set it aside),
+    travels with the pulse, ``access`` says who else may map the store. Raises StoreBusy when another process writes, CorruptStore when the file is no usable store (set it aside),
     FloorDamaged when the floor cannot be read.
     """
 
-    def __init__(self, directory: Path, map_bytes: int, boot_id: str = "") -> None:
+    def __init__(self, directory: Path, map_bytes: int, boot_id: str = "", access: Access = Access.PRIVATE) -> None:
         self._directory = directory
         self._boot_id = boot_id
-        self._file = MappedFile(directory, map_bytes)
+        self._file = MappedFile(directory, map_bytes, access)
         try:
             self._floor = read_floor(directory)
             packed, total = self._file.read(STATE_KEY), self._file.read(SUM_KEY)
