@@ -15,11 +15,15 @@ PATIENCE_S: Final = 30.0
 """What a generator may take beyond the time it was asked for: start, connecting, waiting for late answers."""
 
 
-def finished(command: Sequence[str], load: Load, environ: Mapping[str, str] | None = None) -> str:
+def finished(
+    command: Sequence[str], load: Load, environ: Mapping[str, str] | None = None, folder: Path | None = None
+) -> str:
     """Run a generator to its end and return what it printed; GeneratorFailed with its complaint when it failed or hung."""
     limit = load.warm_up_s + load.seconds + PATIENCE_S
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=limit, env=environ)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=limit, env=environ, cwd=folder
+        )
     except subprocess.TimeoutExpired:
         raise GeneratorFailed(f"{command[0]} did not end within {limit:g} s") from None
     except OSError as error:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -36,6 +37,7 @@ class Launched:
         """Return the scratch folder, made when first asked for."""
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="subject-"))
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         return self._folder
 
     def pids(self) -> tuple[int, ...]:

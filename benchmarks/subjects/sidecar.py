@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 import threading
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -62,6 +63,7 @@ class Sidecar:
         """Write the store that each start gets a copy of."""
         if self._master is None:
             self._master = Path(tempfile.mkdtemp(prefix="store-"))
+            weakref.finalize(self, shutil.rmtree, self._master, ignore_errors=True)
             self._feed.write(self._master, dict(world.bodies(CUSTOMER_COUNT, now_ms())))
 
     def questions(self, ask: Ask) -> tuple[Question, ...] | None:
@@ -135,14 +137,9 @@ class Sidecar:
         return self._process.pids()
 
     def stop(self) -> None:
-        """End the process and the heartbeat; the store's original goes when this object does."""
+        """End the process and the heartbeat; the store's original goes with this object, at exit at the latest."""
         self._done.set()
         if self._pulse is not None:
             self._pulse.join()
             self._pulse = None
         self._process.stop()
-
-    def __del__(self) -> None:
-        """Remove the store's original."""
-        if self._master is not None:
-            shutil.rmtree(self._master, ignore_errors=True)
