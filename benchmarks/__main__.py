@@ -1,4 +1,4 @@
-"""`python3 dev.py bench`: the standard suite; `full`, one scenario or benchmark by NAME, `report`, `compare`, `guard`.
+"""`python3 dev.py bench`: the standard suite; `full`, `peers`, one scenario or benchmark by NAME, `report`, `compare`, `guard`.
 
 The suite writes benchmarks/results/DATE-COMMIT.json and a page beside it. Everything is measured on this machine in this run, peers included.
 """
@@ -41,8 +41,9 @@ def available(names: Mapping[str, str]) -> dict[str, str]:
 
 def usage() -> None:
     """Print what can be run."""
-    print("usage: python3 dev.py bench [full | SCENARIO | NAME | COMMAND] [arguments]\n")
+    print("usage: python3 dev.py bench [full | peers | SCENARIO | NAME | COMMAND] [arguments]\n")
     print("  without a name: the standard suite, about five minutes; `full`: everything, most of an hour")
+    print("  peers: everybody else beside our sidecar, about ten minutes (docs/peers.md)")
     print(
         "  the suite's options: --rounds N, --only SCENARIO (repeatable), --fast (a tenth of the time, to see that it works)\n"
     )

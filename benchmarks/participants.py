@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-from typing import Any, Final
+from typing import Any
 
+from benchmarks.generators.known import every_generator
 from benchmarks.peers import roster
 from benchmarks.scenarios.processors import asker_cpu
 from benchmarks.subjects.bare import Ceiling, DictServer, EmptyTransport
 from benchmarks.subjects.sidecar import Sidecar
-
-GENERATORS: Final = (
-    ("benchmarks.generators.c_client", "CClient"),
-    ("benchmarks.generators.h2load", "H2Load"),
-    ("benchmarks.generators.python_client", "PythonClient"),
-    ("benchmarks.generators.node_client", "NodeClient"),
-)
 
 
 def subjects(left_out: list[str], *, every: bool) -> list[Any]:
@@ -31,9 +23,5 @@ def subjects(left_out: list[str], *, every: bool) -> list[Any]:
 
 
 def generators() -> list[Any]:
-    """Return all generators of this checkout."""
-    found = []
-    for module, name in GENERATORS:
-        if importlib.util.find_spec(module) is not None:
-            found.append(getattr(importlib.import_module(module), name)(cpu=asker_cpu()))
-    return found
+    """Return all generators, the reference first."""
+    return [*every_generator(asker_cpu()), *roster.generators()]

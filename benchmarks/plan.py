@@ -9,6 +9,9 @@ from typing import Any, Final
 ROUNDS: Final = 3
 RPC: Final = ("sidecar-inline", "sidecar-stock", "grpc-aio", "grpc-threads", "cerbos", "redis", "ceiling-c")
 CALLED: Final = ("sidecar-inline", "cerbos", "redis")
+EMBEDDED: Final = ("dict", "local", "local-anew", "flipt", "launchdarkly", "flagd")
+OTHERS: Final = ("cerbos", "cerbos-lean", "cerbos-unix", "cerbos-http", "redis", "valkey")
+BESIDE: Final = ("sidecar-inline", "sidecar-stock", *OTHERS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +54,7 @@ STANDARD: Final[Sequence[Step]] = (
         options={"sizes": (1, 20, 100)},
     ),
     Step(scenario="callers", seconds=0.8, subjects=CALLED),
-    Step(scenario="in_process", seconds=0.8, subjects=("dict", "local", "flipt", "launchdarkly", "flagd")),
+    Step(scenario="in_process", seconds=0.8, options={"engines": EMBEDDED}),
 )
 
 FULL: Final[Sequence[Step]] = (
@@ -67,7 +70,7 @@ FULL: Final[Sequence[Step]] = (
     Step(scenario="callers", seconds=2.0, subjects=(*CALLED, "sidecar-stock", "grpc-aio", "ceiling-c")),
     Step(scenario="in_process", seconds=2.0),
     Step(scenario="churn", seconds=10.0),
-    Step(scenario="propagation", seconds=10.0),
+    Step(scenario="propagation", seconds=10.0, fast={"sizes": (1, 3)}),
     Step(
         scenario="start",
         seconds=0.0,
@@ -78,7 +81,20 @@ FULL: Final[Sequence[Step]] = (
     Step(scenario="scale", seconds=3.0),
 )
 
-PLANS: Final[Mapping[str, Sequence[Step]]] = {"standard": STANDARD, "full": FULL}
+PEERS: Final[Sequence[Step]] = (
+    Step(scenario="one_in_flight", seconds=2.0, subjects=BESIDE, generators=("c",)),
+    Step(scenario="saturated", seconds=2.0, subjects=BESIDE, generators=("c",)),
+    Step(scenario="batch", seconds=1.0, subjects=BESIDE, generators=("c",), options={"sizes": (1, 20, 100)}),
+    Step(scenario="callers", seconds=1.0, subjects=BESIDE),
+    Step(scenario="in_process", seconds=1.0),
+)
+"""Everybody else beside our sidecar, and nothing of ours alone."""
+
+PLANS: Final[Mapping[str, Sequence[Step]]] = {"standard": STANDARD, "full": FULL, "peers": PEERS}
+"""By name: what `bench` runs without one, everything, and the comparison alone."""
+
+EVERY: Final = ("full", "peers")
+"""Plans that also take the less usual settings of a subject."""
 
 
 def step_named(name: str) -> Step | None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
 
-from benchmarks.plan import Step
+from benchmarks.plan import EVERY, Step
 from benchmarks.result import Result, commit, library_versions, machine
 from benchmarks.row import Row
 
@@ -91,7 +91,9 @@ class Run:
         except Exception as error:  # noqa: BLE001 - one broken scenario must not cost the others their rows
             traceback.print_exc()
             self.failed.append(step.scenario)
-            self._leave_out(f"scenario {step.scenario} failed: {type(error).__name__}: {error}")
+            self._leave_out(
+                f"scenario {step.scenario} failed: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            )
             return
         self.rows += found
         wrong = sum(row.wrong for row in found)
@@ -125,7 +127,7 @@ def run_plan(name: str, steps: Iterable[Step], rounds: int | None = None) -> tup
     from benchmarks.participants import generators, subjects  # noqa: PLC0415  finding them may install and compile
 
     left_out: list[str] = []
-    run = Run(name, subjects(left_out, every=name == "full"), generators(), left_out=left_out)
+    run = Run(name, subjects(left_out, every=name in EVERY), generators(), left_out=left_out)
     path = run.result().write()
     for step in steps:
         run.do(step if rounds is None else replace(step, rounds=rounds))

@@ -105,7 +105,7 @@ class SpiceDB(Engine):
 class OpaEngine(Engine):
     """OPA's engine as a library."""
 
-    name: str = "opa_engine"
+    name: str = "opa-engine"
     module: str = "benchmarks.peers.opa_engine"
 
     def environ(self) -> Mapping[str, str]:
@@ -116,9 +116,9 @@ class OpaEngine(Engine):
 
 
 ENGINES: Final = (
-    Engine("local-hit", "benchmarks.subjects.local_hit", is_peer=False),
     Engine("local", "benchmarks.subjects.local", is_peer=False),
-    Engine("dict_lookup", "benchmarks.peers.dict_lookup"),
+    Engine("local-anew", "benchmarks.subjects.local_anew", is_peer=False),
+    Engine("dict", "benchmarks.peers.dict_lookup"),
     Engine("flipt", "benchmarks.peers.flipt"),
     Engine("launchdarkly", "benchmarks.peers.launchdarkly"),
     Engine("flagd", "benchmarks.peers.flagd"),

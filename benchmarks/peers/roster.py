@@ -17,7 +17,7 @@ from benchmarks.subjects.subject import Subject
 NOT_OBTAINABLE: Final = (
     (
         "opa",
-        "the OPA server is in no public Python, npm or Debian package; its engine is measured in process as opa_engine",
+        "the OPA server is in no public Python, npm or Debian package; its engine is measured in process as opa-engine",
     ),
     (
         "spicedb-server",

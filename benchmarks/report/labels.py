@@ -41,6 +41,7 @@ LABELS: Final[Mapping[str, Label]] = {
     "stock-empty": Label("stock transport, empty handler", "limit"),
     "ceiling-c": Label("C on nghttp2", "limit"),
     "local": Label("Entitlements, local mode", "ours"),
+    "local-anew": Label("Entitlements, local mode, no answer remembered", "variant"),
     "dict": Label("two dict look-ups", "limit"),
     "flipt": Label("Flipt client", "sdk"),
     "launchdarkly": Label("LaunchDarkly SDK", "sdk"),

@@ -142,9 +142,9 @@ class Measurement:
 @contextlib.contextmanager
 def standing(subject: Subject) -> Iterator[None]:
     """Have a subject answer on the server's processor for the length of a `with` block."""
-    with pinned(SERVER_CPU):
-        subject.start()
     try:
+        with pinned(SERVER_CPU):
+            subject.start()
         yield
     finally:
         subject.stop()

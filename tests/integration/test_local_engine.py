@@ -8,7 +8,7 @@ from benchmarks.peers.engines import ENGINES
 from benchmarks.subjects.kept_store import kept_store
 
 
-@pytest.mark.parametrize("name", ["local-hit", "local"])
+@pytest.mark.parametrize("name", ["local", "local-anew"])
 def test_local_mode_gives_every_verdict(name: str) -> None:
     """All 600 pairs and every call of a short loop; no sidecar runs, so an answer that did not come from the store would be a wrong deny."""
     (engine,) = (each for each in ENGINES if each.name == name)
