@@ -15,6 +15,7 @@ from benchmarks.subjects.bare_server import constant
 from benchmarks.subjects.launched import Launched
 from benchmarks.subjects.our_questions import our_questions
 from benchmarks.subjects.subject import Endpoint, Kind, SubjectFailed
+from sidecar.serving import EXPERIMENTS, NO_ENGINE
 from sidecar.settings import TRANSPORTS
 
 CEILING: Final = Path(__file__).parent / "ceiling"
@@ -36,8 +37,10 @@ class _Bare:
         """Return single plain Checks."""
         return our_questions(ask) if ask == Ask() else None
 
-    def _launch(self, command: Sequence[str]) -> None:
-        line = self._process.start([*command, self._socket], dict(os.environ))
+    def _launch(self, command: Sequence[str], **chosen: str) -> None:
+        # Our serving process sets this variable for itself; importing it here has set it for this process and all it starts.
+        own = {name: text for name, text in os.environ.items() if name != EXPERIMENTS}
+        line = self._process.start([*command, self._socket], {**own, **chosen})
         self._port = int(line)
 
     @property
@@ -94,7 +97,9 @@ class EmptyTransport(_Bare):
 
     def start(self) -> None:
         """Start the server."""
-        self._launch([sys.executable, "-m", "benchmarks.subjects.bare_server", self._transport])
+        self._launch(
+            [sys.executable, "-m", "benchmarks.subjects.bare_server", self._transport], **{EXPERIMENTS: NO_ENGINE}
+        )
 
 
 class Ceiling(_Bare):

@@ -113,43 +113,43 @@ class InlineTransport:
 
     def _serve(self) -> None:
         """Take events until the server has ended."""
-        core, waiting = self._core, self._waiting
+        core, waiting, request_tag = self._core, self._waiting, self._core.request_tag
         poll = core.poll
         while True:
             event = poll(self._clock.now_ms() / 1000 + self._interval_s() if waiting else None)
+            tag = event.tag
             try:
-                if not self._take(event):
+                if type(tag) is Opened:
+                    self._due -= 1
+                    self._answer(tag, core.message_of(event))
+                elif tag is ANSWERED:
+                    self._due -= 1
+                elif tag is request_tag and self._accept(event):
+                    pass
+                elif type(tag) is Waiting:
+                    self._due -= 1
+                    tag.gone = True
+                elif not core.pass_on(event):
                     return
                 if waiting:
                     self._look()
-                if core.ending and not self._due and core.leave():
+                if self._stopping and core.ending and not self._due and core.leave():
                     return
             except Exception as error:  # noqa: BLE001 - one event may cost its call, never the thread that answers everybody
                 self._failed("inline transport", error)
-            del event  # an event that is kept keeps its call, and the server cannot end
+            del event, tag  # an event that is kept keeps its call, and the server cannot end
 
-    def _take(self, event: Event) -> bool:
-        """Handle one event; return False when it was the server's last."""
-        tag = event.tag
-        kind = type(tag)
-        if kind is Opened:
-            self._due -= 1
-            self._answer(tag, self._core.message_of(event))
-        elif tag is ANSWERED:
-            self._due -= 1
-        elif tag is self._core.request_tag and event.success:
-            known = self._methods.get(event.call_details.method)
-            if known is None:
-                return self._core.pass_on(event)
-            self._core.next_request()
-            opened = Opened(event, *known, self._clock)
-            self._core.receive(opened.call, opened)
-            self._due += 1
-        elif kind is Waiting:
-            self._due -= 1
-            tag.gone = True
-        else:
-            return self._core.pass_on(event)
+    def _accept(self, event: Event) -> bool:
+        """Ask for the message of a new call, if it is one of ours."""
+        if not event.success:
+            return False
+        known = self._methods.get(event.call_details.method)
+        if known is None:
+            return False
+        self._core.next_request()
+        opened = Opened(event, *known, self._clock)
+        self._core.receive(opened.call, opened)
+        self._due += 1
         return True
 
     def _answer(self, opened: Opened, message: bytes | None) -> None:
