@@ -74,3 +74,24 @@ class FeedFigures:
         """Set the phase."""
         for one in Phase:
             self._meters.gauge(metrics.FEED_PHASE, product, one.name.lower()).set(one is phase)
+
+    def procured(self, product: str, result: str) -> None:
+        """Count a customer that was wanted."""
+        self._meters.counter(metrics.WORKING_SET_WANTED, product, result).inc()
+
+    def procured_in(self, product: str, path: str, took_ms: int) -> None:
+        """Observe how long a source took, given in milliseconds."""
+        self._meters.histogram(metrics.WORKING_SET_FETCH, product, path).observe(took_ms / 1000)
+
+    def not_believed(self, product: str, finding: str) -> None:
+        """Count a proof that was of no use."""
+        self._meters.counter(metrics.WORKING_SET_DISBELIEVED, product, finding).inc()
+
+    def working_set(self, product: str, customers: int, absences: int) -> None:
+        """Set what is held."""
+        self._meters.gauge(metrics.WORKING_SET_HELD, product, "customers").set(customers)
+        self._meters.gauge(metrics.WORKING_SET_HELD, product, "absences").set(absences)
+
+    def evicted(self, product: str, count: int) -> None:
+        """Count what was let go."""
+        self._meters.counter(metrics.WORKING_SET_EVICTIONS, product).inc(count)

@@ -179,6 +179,36 @@ FEED_PHASE: Final = Metric(
     "What the feed says of itself: 1 for the present phase.",
     ("product", "phase"),
 )
+WORKING_SET_WANTED: Final = Metric(
+    "entitlements_working_set_wanted_total",
+    Kind.COUNTER,
+    "Customers that were wanted and not held, by result: had from redis or control, or proven absent; else unreachable, refused, busy, late, not_ready.",
+    ("product", "result"),
+)
+WORKING_SET_FETCH: Final = Metric(
+    "entitlements_working_set_fetch_seconds",
+    Kind.HISTOGRAM,
+    "Time that a source took to answer for a batch of customers, by path (redis, control).",
+    ("product", "path"),
+)
+WORKING_SET_DISBELIEVED: Final = Metric(
+    "entitlements_working_set_disbelieved_total",
+    Kind.COUNTER,
+    "Genuine proofs that do not say what is so at our position, by finding: touched, too_old, other_branch, no_position.",
+    ("product", "finding"),
+)
+WORKING_SET_HELD: Final = Metric(
+    "entitlements_working_set_held",
+    Kind.GAUGE,
+    "What the working set holds, by kind: customers, and absences of customers that do not exist.",
+    ("product", "kind"),
+)
+WORKING_SET_EVICTIONS: Final = Metric(
+    "entitlements_working_set_evictions_total",
+    Kind.COUNTER,
+    "Customers that were let go for want of room, and absences that had had their time.",
+    ("product",),
+)
 START_DURATION: Final = Metric(
     "entitlements_start_duration_seconds",
     Kind.GAUGE,
@@ -201,6 +231,11 @@ MAIN: Final = (
     STORE_FREE,
     STORE_COMPACTIONS,
     START_DURATION,
+    WORKING_SET_WANTED,
+    WORKING_SET_FETCH,
+    WORKING_SET_DISBELIEVED,
+    WORKING_SET_HELD,
+    WORKING_SET_EVICTIONS,
 )
 
 

@@ -104,6 +104,8 @@ class Started:
     forked: bool = False
     fresh_at_ms: Millis = Millis(0)
     has_keys: bool = False
+    fits: bool = True
+    """The store holds as much as is wanted: the whole set, or a catalogue with some of the customers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,12 @@ class Rule(Enum):
     STARTED_UNLOADED = ("start", "there is no usable store", "open the link; the floor stays in force")
     STARTED_BELOW_FLOOR = ("start", "the store is below the floor", "do not build on it; open the link")
 
+    STARTED_OTHER_EXTENT = (
+        "start",
+        "as verified, but it holds the whole set and only a working set is wanted",
+        "serve it; no basis, so a snapshot of the catalogue will replace it",
+    )
+
     LINK_LATE = ("subscribed", "the link was dropped meanwhile", "nothing")
     LINK_SUBSCRIBED = (
         "subscribed",

@@ -36,10 +36,12 @@ def on_started(turn: Turn, event: Started) -> None:
     turn.note(
         Rule.STARTED_VERIFIED if usable else Rule.STARTED_UNLOADED if position is None else Rule.STARTED_BELOW_FLOOR
     )
+    if usable and not event.fits:
+        turn.note(Rule.STARTED_OTHER_EXTENT)
     turn.state = FeedState(
         position=position if usable else None,
         digest=event.digest if usable else b"",
-        basis=usable,
+        basis=usable and event.fits,
         forked=event.forked and usable,
         floor=event.floor,
         ring=(event.ring_tail or (position.chain,)) if usable and position is not None else (),

@@ -16,6 +16,7 @@ import grpc.aio
 
 from entitlements.policy.feed_state_commands import Ack
 from entitlements.policy.feed_state_value import PAGE_SIZE, Position
+from entitlements.policy.ids import CustomerId
 from entitlements.runtime.breaker import Breaker
 from entitlements.runtime.retry import Backoff, Retry
 from entitlements.v1 import feed_service_pb2, feed_service_pb2_grpc
@@ -41,7 +42,14 @@ _CHANNEL: Final = (
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 3_000),
 )
-_ANSWERS: Final = {grpc.StatusCode.OUT_OF_RANGE, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION}
+_ANSWERS: Final = {
+    grpc.StatusCode.OUT_OF_RANGE,
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.UNIMPLEMENTED,
+}
+"""They prove that the control plane is there, so they open no breaker: nothing kept, busy, older than this sidecar."""
 _BACKOFF: Final = Backoff(first_s=0.05, cap_s=0.2)
 
 
@@ -113,9 +121,9 @@ class ControlSource:
         reply = await self._ask(self._stub.GetRange, request, PAGE_LIMIT_S)
         return list(reply.envelopes)
 
-    async def snapshot(self, judge: Judge) -> LoadedSnapshot:
-        """Return the newest snapshot; the stream is broken off when the judge does not want it."""
-        request = feed_service_pb2.GetSnapshotRequest(feed=self._feed)
+    async def snapshot(self, judge: Judge, *, catalogue: bool = False) -> LoadedSnapshot:
+        """Return the newest snapshot, or catalogue; the stream is broken off when the judge does not want it."""
+        request = feed_service_pb2.GetSnapshotRequest(feed=self._feed, catalogue_only=catalogue)
         async with self._guarded(SNAPSHOT_LIMIT_S):
             stream = self._stub.GetSnapshot(request, metadata=self._metadata, timeout=SNAPSHOT_LIMIT_S)
             parts = aiter(stream)
@@ -129,6 +137,12 @@ class ControlSource:
                 raise
             chunks = tuple([part.chunk async for part in parts])
         return LoadedSnapshot(manifest, first.manifest, chunks)
+
+    async def customers(self, wanted: Sequence[CustomerId]) -> list[bytes]:
+        """Return proofs made for this question, of absences too."""
+        request = feed_service_pb2.GetCustomersRequest(feed=self._feed, customers=wanted)
+        reply = await self._ask(self._stub.GetCustomers, request)
+        return list(reply.envelopes)
 
     async def key_set(self) -> bytes:
         """Return the key set that the control plane hands out."""

@@ -105,7 +105,9 @@ class Fetcher:
 
     async def _snapshot(self, command: FetchSnapshot) -> list[Event]:
         source = self._source(command.path)
-        loaded = await source.snapshot(lambda raw: self._inspector.manifest(raw, command))
+        loaded = await source.snapshot(
+            lambda raw: self._inspector.manifest(raw, command), catalogue=self._inspector.catalogue_only
+        )
         records = await asyncio.to_thread(self._inspector.records, loaded)
         return [SnapshotArrived(command.ticket, loaded.manifest, loaded.envelope, records)]
 

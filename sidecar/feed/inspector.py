@@ -10,6 +10,8 @@ from entitlements.policy.feed_state_value import Path, Version
 from entitlements.runtime.clock import Clock
 from entitlements.wire import snapshot
 from entitlements.wire.envelope import (
+    FeedCatalogue,
+    FeedCustomer,
     FeedDelta,
     FeedHeartbeat,
     FeedManifest,
@@ -26,9 +28,10 @@ from sidecar.feed.source import LoadedSnapshot, Unsuitable
 class Inspector:
     """Verifies everything that one feed receives. Every method raises Refused for bytes that are not accepted."""
 
-    def __init__(self, product: str, ring: KeyRing, clock: Clock) -> None:
-        """Use a ring that may be shared with other feeds."""
+    def __init__(self, product: str, ring: KeyRing, clock: Clock, *, catalogue_only: bool = False) -> None:
+        """Use a ring that may be shared with other feeds. With `catalogue_only`, snapshots are of the catalogue."""
         self._product = product
+        self.catalogue_only = catalogue_only
         self._ring = ring
         self._clock = clock
 
@@ -56,10 +59,17 @@ class Inspector:
         """Return an unbroken page of deltas; whether it continues our history is the protocol's question."""
         return verify_page(envelopes, self._product, self._ring, None, self._clock.now_ms())
 
-    def manifest(self, raw: bytes, wanted: FetchSnapshot) -> FeedManifest:
+    def customer(self, raw: bytes) -> FeedCustomer:
+        """Return the proof of a customer; what it is worth at our position is another question."""
+        message = self._verified(raw)
+        if not isinstance(message, FeedCustomer):
+            raise Refused(Refusal.MALFORMED, f"a {type(message).__name__} came instead of a customer")
+        return message
+
+    def manifest(self, raw: bytes, wanted: FetchSnapshot) -> FeedManifest | FeedCatalogue:
         """Return a snapshot's manifest; Unsuitable when its chunks are not worth loading."""
         message = self._verified(raw)
-        if not isinstance(message, FeedManifest):
+        if not isinstance(message, FeedCatalogue if self.catalogue_only else FeedManifest):
             raise Refused(Refusal.MALFORMED, f"a {type(message).__name__} came instead of a manifest")
         version = Version(message.epoch, message.seq)
         if version < wanted.at_least or (wanted.above is not None and message.epoch <= wanted.above):

@@ -18,18 +18,22 @@ from entitlements.policy.feed_state_events import (
     Event,
     KeySetArrived,
     KeySetFailed,
+    NudgeArrived,
     Refused,
     StoreDamaged,
     Subscribed,
     Tick,
 )
+from entitlements.policy.feed_state_value import Version
 from entitlements.policy.ids import Millis
 from entitlements.store.errors import CorruptStore, StoreError
 from entitlements.wire import envelope
 from sidecar.feed.fetcher import Fetcher
 from sidecar.feed.inspector import Inspector
+from sidecar.feed.ledger import Ledger
 from sidecar.feed.parts import FeedParts
 from sidecar.feed.pen import Pen
+from sidecar.feed.procurement import Procurement
 from sidecar.feed.reporter import Reporter
 from sidecar.feed.status import FeedStatus
 
@@ -42,11 +46,11 @@ class FeedLoop:
         self._parts = parts
         self._clock = parts.clock
         self._reporter = Reporter(parts.product, parts.control, parts.identity, parts.metrics, parts.clock)
-        self._pen = Pen(parts.writer, self._store_failed)
-        self._inspector = Inspector(parts.product, parts.ring, parts.clock)
-        self._fetcher = Fetcher(
-            parts.product, parts.redis, parts.control, self._inspector, parts.metrics, self._refused
-        )
+        ledger = Ledger(parts.room, parts.clock) if parts.room else None
+        self._pen = Pen(parts.writer, self._store_failed, ledger)
+        self._inspector = Inspector(parts.product, parts.ring, parts.clock, catalogue_only=ledger is not None)
+        self._fetcher = Fetcher(parts.product, parts.redis, parts.control, self._inspector, parts.metrics, self.refused)
+        self.procurement = None if ledger is None else Procurement(parts, ledger, self._pen, self._inspector, self)
         self._state = FeedState()
         self._events: deque[Event] = deque()
         self._stepping = False
@@ -110,7 +114,7 @@ class FeedLoop:
         try:
             kind, event = self._inspector.frame(raw)
         except envelope.Refused as refused:
-            self._refused(refused)
+            self.refused(refused)
             return
         self._reporter.frame(kind)
         self.tell(event)
@@ -131,6 +135,8 @@ class FeedLoop:
         finally:
             self._stepping = False
         self._reporter.state(self._state, self._age_ms())
+        if self.procurement is not None:
+            self.procurement.moved(may_write=self._state.writing is None)
         self._arm()
 
     def _execute(self, command: commands.Command) -> None:
@@ -191,7 +197,7 @@ class FeedLoop:
                 ring.install(signed)
                 accepted = True
             except envelope.Refused as refused:
-                self._refused(refused)
+                self.refused(refused)
         installed = ring.signed_key_set
         if installed is not None and installed != self._pen.key_set:
             await self._pen.keep_key_set(installed, ring.version)
@@ -204,10 +210,16 @@ class FeedLoop:
             try:
                 self._parts.ring.install(stored)
             except envelope.Refused as refused:
-                self._refused(refused)
+                self.refused(refused)
         return self._parts.ring.version > 0
 
-    def _refused(self, refused: envelope.Refused) -> None:
+    def ahead(self, version: Version) -> None:
+        """Hear that a genuine proof speaks of a position (ProcurementListener)."""
+        if version > self._state.known_head:
+            self.tell(NudgeArrived(version))
+
+    def refused(self, refused: envelope.Refused) -> None:
+        """Hear of bytes that were not accepted (ProcurementListener)."""
         self._reporter.refused(refused)
         self.tell(Refused(unknown_key=refused.reason is envelope.Refusal.UNKNOWN_KID))
 
@@ -268,6 +280,8 @@ class FeedLoop:
         if self._timer is not None:
             self._timer.cancel()
         await self._parts.bus.drop()
+        if self.procurement is not None:
+            await self.procurement.close()
         for task in self._tasks - self._writes:  # a thread that writes cannot be cancelled, only waited for
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

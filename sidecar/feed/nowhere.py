@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from entitlements.policy.feed_state_commands import Ack
 from entitlements.policy.feed_state_events import Head
 from entitlements.policy.feed_state_value import Position
+from entitlements.policy.ids import CustomerId
 from sidecar.feed.bus import BusListener
 from sidecar.feed.control_source import SidecarIdentity
 from sidecar.feed.source import Judge, LoadedSnapshot, SourceUnavailable
@@ -46,7 +48,11 @@ class NoSource:
         """Raise SourceUnavailable."""
         raise self._missing()
 
-    async def snapshot(self, judge: Judge) -> LoadedSnapshot:  # noqa: ARG002
+    async def snapshot(self, judge: Judge, *, catalogue: bool = False) -> LoadedSnapshot:  # noqa: ARG002
+        """Raise SourceUnavailable."""
+        raise self._missing()
+
+    async def customers(self, wanted: Sequence[CustomerId]) -> list[bytes]:  # noqa: ARG002
         """Raise SourceUnavailable."""
         raise self._missing()
 

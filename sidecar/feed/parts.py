@@ -53,6 +53,8 @@ class FeedParts:
     draw: Callable[[], float]
     identity: SidecarIdentity
     metrics: FeedMetrics
+    room: int = 0
+    """The most customers that are held at once; 0 holds the whole set."""
 
 
 class Connections:
@@ -91,7 +93,13 @@ class Connections:
         )
 
     def parts(
-        self, product: str, writer: StoreWriter, ring: KeyRing, identity: SidecarIdentity, metrics: FeedMetrics
+        self,
+        product: str,
+        writer: StoreWriter,
+        ring: KeyRing,
+        identity: SidecarIdentity,
+        metrics: FeedMetrics,
+        room: int = 0,
     ) -> FeedParts:
         """Return everything that a feed of this product needs."""
         bus: PolicyBus = NoBus()
@@ -115,6 +123,7 @@ class Connections:
             draw=self._draw,
             identity=identity,
             metrics=metrics,
+            room=room,
         )
 
     async def close(self) -> None:

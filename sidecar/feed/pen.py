@@ -7,28 +7,32 @@ thread; the protocol asks for no other write meanwhile, and the key set waits fo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
-from entitlements.policy.digest import digest_of
 from entitlements.policy.feed_state_commands import Apply, Pulse, Replace
 from entitlements.policy.feed_state_events import Applied, ApplyFailed, Event, Persisted, Started, WriteProblem
 from entitlements.policy.feed_state_value import Position, Version
-from entitlements.policy.ids import Epoch, Seq
+from entitlements.policy.ids import Epoch, RecordKey, Seq
 from entitlements.store.errors import DigestMismatch, StoreError
 from entitlements.store.layout import StoreState
 from entitlements.store.writer import StoreWriter
-from entitlements.wire.envelope import FeedDelta, FeedManifest
+from entitlements.wire.envelope import FeedCatalogue, FeedDelta, FeedManifest
+from sidecar.feed.ledger import Ledger
 
 
 class Pen:
     """The one writer of one feed's store. `on_failure` hears of every write that the store refused."""
 
-    def __init__(self, writer: StoreWriter, on_failure: Callable[[str, StoreError], None]) -> None:
-        """Take over a writer whose store was verified, or is new."""
+    def __init__(
+        self, writer: StoreWriter, on_failure: Callable[[str, StoreError], None], ledger: Ledger | None = None
+    ) -> None:
+        """Take over a writer whose store was verified, or is new. With a ledger, the store holds a working set."""
         self._writer = writer
+        self._ledger = ledger
         self._on_failure = on_failure
         self._long = asyncio.Lock()
+        self._failures = 0
 
     @property
     def state(self) -> StoreState | None:
@@ -46,28 +50,44 @@ class Pen:
         lowest = Version(floor.epoch, floor.seq)
         if state is None or not state.complete:
             return Started(floor=lowest, has_keys=has_keys)
+        if self._ledger is not None:
+            self._ledger.begin(self._writer)
         return Started(
             position=_position(state),
-            digest=digest_of(self._writer.digest_sum),
+            digest=self._writer.digest,
             floor=lowest,
             forked=state.forked,
             fresh_at_ms=state.issued_at_ms,
             has_keys=has_keys,
+            fits=state.partial is (self._ledger is not None),
         )
 
     def apply(self, command: Apply) -> Event:
         """Write a run of deltas."""
         deltas = cast("list[FeedDelta] | tuple[FeedDelta, ...]", command.deltas)
-        return self._written(lambda: self._writer.apply(deltas, command.envelope))
+        event = self._written(lambda: self._writer.apply(deltas, command.envelope))
+        if self._ledger is not None and isinstance(event, Applied):
+            self._ledger.applied(deltas)
+        return event
 
     async def replace(self, command: Replace) -> Event:
         """Write a snapshot, in a thread."""
-        manifest = cast("FeedManifest", command.manifest)
+        manifest = cast("FeedManifest | FeedCatalogue", command.manifest)
+        part = manifest.part_digest if isinstance(manifest, FeedCatalogue) else None
         records = cast("list[tuple[str, bytes]]", command.records)
         async with self._long:
-            return await asyncio.to_thread(
-                self._written, lambda: self._writer.replace(records, manifest, command.envelope)
+            event = await asyncio.to_thread(
+                self._written, lambda: self._writer.replace(records, manifest, command.envelope, part)
             )
+        if self._ledger is not None and isinstance(event, Applied):
+            self._ledger.replaced(event.position)
+        return event
+
+    def hold(self, taken: Mapping[RecordKey, bytes | None], dropped: Iterable[RecordKey]) -> bool:
+        """Hold customers of the present position and let others go; return whether the store took it. Not while another write runs."""
+        before = self._failures
+        self._attempted("customers", lambda: self._writer.hold(taken, dropped))
+        return self._failures == before
 
     def pulse(self, command: Pulse) -> None:
         """Note a confirming heartbeat; a store that cannot be written shows as a growing age."""
@@ -102,6 +122,7 @@ class Pen:
         try:
             write()
         except StoreError as error:
+            self._failures += 1
             self._on_failure(what, error)
 
     def _written(self, write: Callable[[], StoreState]) -> Event:
@@ -113,7 +134,7 @@ class Pen:
         except StoreError as error:
             self._on_failure("write", error)
             return ApplyFailed(WriteProblem.STORE)
-        return Applied(_position(state), digest_of(self._writer.digest_sum))
+        return Applied(_position(state), self._writer.digest)
 
     def __repr__(self) -> str:
         """Show the writer."""

@@ -7,7 +7,7 @@ by a breaker of its own, and calls are bounded and repeated once, because every 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
@@ -17,11 +17,11 @@ import redis.asyncio
 
 from entitlements.policy.feed_state_events import Head
 from entitlements.policy.feed_state_value import PAGE_SIZE, Position
-from entitlements.policy.ids import Epoch, Seq
+from entitlements.policy.ids import CustomerId, Epoch, Seq
 from entitlements.runtime.breaker import Breaker, BreakerOpen
 from entitlements.runtime.retry import Backoff, Retry
 from entitlements.wire import names
-from entitlements.wire.envelope import FeedManifest
+from entitlements.wire.envelope import FeedCatalogue, FeedManifest
 
 T = TypeVar("T")
 
@@ -48,12 +48,12 @@ class Unsuitable(Exception):  # noqa: N818 - raised by the judge of manifests
 class LoadedSnapshot:
     """A manifest that was verified, its envelope, and the compressed chunks as they came, unverified."""
 
-    manifest: FeedManifest
+    manifest: FeedManifest | FeedCatalogue
     envelope: bytes
     chunks: tuple[bytes, ...]
 
 
-Judge = Callable[[bytes], FeedManifest]
+Judge = Callable[[bytes], FeedManifest | FeedCatalogue]
 """Verifies a manifest's envelope and decides whether the snapshot is wanted, before any chunk is loaded."""
 
 
@@ -63,8 +63,11 @@ class PolicySource(Protocol):
     async def range_after(self, position: Position) -> list[bytes]:
         """Return at most a page of envelopes after a position, in order; Trimmed when they are no longer kept."""
 
-    async def snapshot(self, judge: Judge) -> LoadedSnapshot:
-        """Return the newest snapshot, chunks loaded only when the judge accepts the manifest."""
+    async def snapshot(self, judge: Judge, *, catalogue: bool = False) -> LoadedSnapshot:
+        """Return the newest snapshot, or that of the catalogue alone; chunks are loaded only when the judge accepts the manifest."""
+
+    async def customers(self, wanted: Sequence[CustomerId]) -> list[bytes]:
+        """Return envelopes with proofs of customers, of those that the source knows of, in no order."""
 
     async def key_set(self) -> bytes:
         """Return the root-signed key set."""
@@ -108,22 +111,37 @@ class RedisSource:
         except (KeyError, TypeError, ValueError) as error:
             raise SourceUnavailable(f"the log holds something else than envelopes: {error!r}") from error
 
-    async def snapshot(self, judge: Judge) -> LoadedSnapshot:
-        """Return the snapshot that the head points at."""
-        epoch, seq = await self._ask(lambda: self._client.hmget(names.head_key(self._feed), ["e", "snap"]))
+    async def snapshot(self, judge: Judge, *, catalogue: bool = False) -> LoadedSnapshot:
+        """Return the snapshot, or the catalogue, that the head points at."""
+        field = "cat" if catalogue else "snap"
+        epoch, seq = await self._ask(lambda: self._client.hmget(names.head_key(self._feed), ["e", field]))
         if epoch is None or seq is None:
             raise SourceUnavailable("there is no snapshot in Redis")
         try:
             at = int(epoch), int(seq)
         except ValueError as error:
             raise SourceUnavailable(f"the head names no snapshot: {error}") from error
-        envelope = await self._get(names.snapshot_manifest_key(self._feed, *at))
+        key = names.catalogue_manifest_key if catalogue else names.snapshot_manifest_key
+        chunk_key = names.catalogue_chunk_key if catalogue else names.snapshot_chunk_key
+        envelope = await self._get(key(self._feed, *at))
         manifest = judge(envelope)
         chunks = [
-            await self._get(names.snapshot_chunk_key(self._feed, *at, index), CHUNK_LIMIT_S)
+            await self._get(chunk_key(self._feed, *at, index), CHUNK_LIMIT_S)
             for index in range(len(manifest.chunk_sha256))
         ]
         return LoadedSnapshot(manifest, envelope, tuple(chunks))
+
+    async def customers(self, wanted: Sequence[CustomerId]) -> list[bytes]:
+        """Return the proofs that were left there for whoever needs them."""
+
+        async def ask() -> list[object]:
+            pipeline = self._client.pipeline(transaction=False)
+            for customer in wanted:
+                pipeline.get(names.customer_key(self._feed, customer))
+            found: list[object] = await pipeline.execute()
+            return found
+
+        return [proof for proof in await self._ask(ask) if isinstance(proof, bytes)]
 
     async def key_set(self) -> bytes:
         """Return the key set that lies beside the feed."""

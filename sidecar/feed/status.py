@@ -28,7 +28,26 @@ class FeedStatus:
     counters: Mapping[str, int]
 
 
-class FeedMetrics(Protocol):
+class WorkingSetMetrics(Protocol):
+    """What a working set tells beside the feed's figures."""
+
+    def procured(self, product: str, result: str) -> None:
+        """Count a customer that was wanted: redis, control or absent when it was had, else why not."""
+
+    def procured_in(self, product: str, path: str, took_ms: int) -> None:
+        """Observe how long a source took for a batch, in milliseconds."""
+
+    def not_believed(self, product: str, finding: str) -> None:
+        """Count a genuine proof that does not say what is so at our position."""
+
+    def working_set(self, product: str, customers: int, absences: int) -> None:
+        """Set how many customers are held, and how many are known not to exist."""
+
+    def evicted(self, product: str, count: int) -> None:
+        """Count customers and absences that were let go."""
+
+
+class FeedMetrics(WorkingSetMetrics, Protocol):
     """Where a feed's figures go; one object for all feeds of a sidecar. Called from the event loop's thread."""
 
     def frame(self, product: str, kind: str) -> None:
@@ -91,4 +110,19 @@ class NoMetrics:
         """Ignore."""
 
     def phase(self, product: str, phase: Phase) -> None:
+        """Ignore."""
+
+    def procured(self, product: str, result: str) -> None:
+        """Ignore."""
+
+    def procured_in(self, product: str, path: str, took_ms: int) -> None:
+        """Ignore."""
+
+    def not_believed(self, product: str, finding: str) -> None:
+        """Ignore."""
+
+    def working_set(self, product: str, customers: int, absences: int) -> None:
+        """Ignore."""
+
+    def evicted(self, product: str, count: int) -> None:
         """Ignore."""

@@ -28,6 +28,8 @@ from entitlements.wire.envelope import (
     KeyRole,
     RecordChange,
     SigningKeyPair,
+    build_catalogue,
+    build_customer,
     build_delta,
     build_heartbeat,
     build_manifest,
@@ -57,6 +59,7 @@ class FeedPublisher:
         self.issued_ms = 0
         self.reached_over_grpc: list[tuple[int, int]] = []
         self.acks: list[pb.AckRequest] = []
+        self.asked_for: list[list[str]] = []
         self.begin_epoch(self.epoch)
 
     def begin_epoch(self, epoch: int | None = None) -> None:
@@ -112,9 +115,13 @@ class FeedPublisher:
 
     def commit(self, *customers: str, body: bytes = b"record") -> Entry:
         """Make one delta part of the truth, unpublished."""
-        changes: dict[str, bytes | None] = {f"c/{name}": body for name in customers}
+        return self.commit_changes({f"c/{name}": body for name in customers})
+
+    def commit_changes(self, changes: dict[str, bytes | None]) -> Entry:
+        """Make one delta of puts and removals part of the truth, unpublished."""
         entry = self.signed_delta(changes)
-        self.records.update({name: kept for name, kept in changes.items() if kept is not None})
+        after = {**self.records, **changes}
+        self.records = {name: body for name, body in after.items() if body is not None}
         self.entries.append(entry)
         return entry
 
@@ -153,20 +160,37 @@ class FeedPublisher:
 
     def packed(self) -> tuple[bytes, list[bytes]]:
         """Return a signed manifest of the head, and the chunks."""
-        records = sorted(self.records.items(), key=lambda record: record[0].encode())
+        return self._packed(self.records)
+
+    def packed_catalogue(self) -> tuple[bytes, list[bytes]]:
+        """Return a signed description of the head's catalogue, and the chunks."""
+        return self._packed({key: body for key, body in self.records.items() if not key.startswith("c/")}, part=True)
+
+    def _packed(self, held: dict[str, bytes], *, part: bool = False) -> tuple[bytes, list[bytes]]:
+        records = sorted(held.items(), key=lambda record: record[0].encode())
         chunks = list(snapshot.pack(records))
+        hashes = [snapshot.chunk_hash(chunk) for chunk in chunks]
         head = self.head
-        body = build_manifest(
-            self.feed,
-            self.epoch,
-            head.seq,
-            head.chain,
-            self.digest,
-            time.time_ns() // 1_000_000,
-            len(records),
-            [snapshot.chunk_hash(chunk) for chunk in chunks],
-        )
+        now_ms = time.time_ns() // 1_000_000
+        facts = (self.feed, self.epoch, head.seq, head.chain, self.digest, now_ms, len(records), hashes)
+        body = build_catalogue(*facts, digest_of(sum_records(records))) if part else build_manifest(*facts)
         return sign(body, self.policy), chunks
+
+    def proof(self, customer: str, *, key: SigningKeyPair | None = None, body: bytes | None = None) -> bytes:
+        """Return a signed proof of a customer at the head; a body replaces the true one."""
+        head, record = self.head, self.records.get(f"c/{customer}") if body is None else body
+        now_ms = time.time_ns() // 1_000_000
+        made = build_customer(self.feed, self.epoch, head.seq, head.chain, self.digest, now_ms, customer, record)
+        return sign(made, key or self.policy)
+
+    def leave(self, customer: str, proof: bytes | None = None) -> None:
+        """Leave a proof in Redis, that of the head unless another is given."""
+        self.log.put_customers(self.feed, [(customer, proof or self.proof(customer))])
+
+    def put_catalogue(self) -> None:
+        """Store the catalogue of the head."""
+        manifest, chunks = self.packed_catalogue()
+        self.log.put_catalogue(self.feed, self.head, manifest, chunks)
 
     def put_snapshot(self) -> None:
         """Store a snapshot of the head."""
@@ -232,10 +256,20 @@ class FeedServiceDouble(feed_service_pb2_grpc.FeedServiceServicer):
     ) -> AsyncIterator[pb.GetSnapshotResponse]:
         """Answer with a snapshot of the head."""
         await self._admit(context)
-        manifest, chunks = self._publisher.packed()
+        publisher = self._publisher
+        manifest, chunks = publisher.packed_catalogue() if request.catalogue_only else publisher.packed()
         yield pb.GetSnapshotResponse(manifest=manifest)
         for chunk in chunks:
             yield pb.GetSnapshotResponse(chunk=chunk)
+
+    async def GetCustomers(
+        self, request: pb.GetCustomersRequest, context: grpc.aio.ServicerContext[object, object]
+    ) -> pb.GetCustomersResponse:
+        """Answer with proofs of the head."""
+        await self._admit(context)
+        self._publisher.asked_for.append(list(request.customers))
+        proofs = [self._publisher.proof(customer) for customer in request.customers]
+        return pb.GetCustomersResponse(envelopes=proofs)
 
     async def GetKeySet(
         self, request: pb.GetKeySetRequest, context: grpc.aio.ServicerContext[object, object]

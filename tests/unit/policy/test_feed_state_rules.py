@@ -32,6 +32,7 @@ from entitlements.policy.feed_state_events import (
     RangeArrived,
     Refused,
     SnapshotArrived,
+    Started,
     StoreDamaged,
     Subscribed,
     Tick,
@@ -40,7 +41,18 @@ from entitlements.policy.feed_state_events import (
 from entitlements.policy.feed_state_rules import Rule
 from entitlements.policy.feed_state_value import Link, Path, Phase, Version
 from entitlements.policy.ids import Epoch, Millis, Seq
-from tests.support.feed_bench import EPOCH, WALL_MS, Bench, HeartbeatOf, chain, delta, digest, manifest, version
+from tests.support.feed_bench import (
+    EPOCH,
+    WALL_MS,
+    Bench,
+    HeartbeatOf,
+    chain,
+    delta,
+    digest,
+    manifest,
+    position,
+    version,
+)
 
 NEWER = EPOCH + 1_000
 FAR = WALL_MS // 1000 + 86_400 * 2
@@ -186,6 +198,18 @@ def _() -> Bench:
     bench = Bench().started(10, floor=version(11))
     assert bench.state.phase is Phase.UNLOADED
     assert not bench.state.ring
+    return bench
+
+
+@scene(Rule.STARTED_OTHER_EXTENT)
+def _() -> Bench:
+    bench = Bench()
+    bench.tell(Started(position(10), digest(10), fits=False, fresh_at_ms=Millis(1), has_keys=True))
+    assert bench.state.position == position(10)
+    assert not bench.state.basis
+    bench.subscribed()
+    bench.tell(HeadArrived(bench.last(FetchHead).ticket, Head(EPOCH, Seq(10), Seq(1))))
+    assert bench.says(FetchSnapshot)
     return bench
 
 
