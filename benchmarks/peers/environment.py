@@ -6,6 +6,7 @@ Python libraries come from `requirements/peers.lock` into `.venv-peers`, program
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
@@ -13,10 +14,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
 
 import dev
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 SCRATCH: Final = dev.ROOT / ".peers"
 SOURCES: Final = Path(__file__).parent
@@ -30,6 +35,27 @@ class UnobtainableError(Exception):
     """A peer cannot be had on this machine; the message is one sentence for the reader: why, and what would change it."""
 
 
+def once(get: Callable[P, T]) -> Callable[P, T]:
+    """Let a run try each installation once: what was refused is refused again without another attempt."""
+    found: dict[object, T | UnobtainableError] = {}
+
+    @functools.wraps(get)
+    def remembered(*arguments: P.args, **named: P.kwargs) -> T:
+        key = (arguments, tuple(sorted(named.items())))
+        if key not in found:
+            try:
+                found[key] = get(*arguments, **named)
+            except UnobtainableError as reason:
+                found[key] = reason
+        outcome = found[key]
+        if isinstance(outcome, UnobtainableError):
+            raise UnobtainableError(str(outcome)) from outcome
+        return outcome
+
+    return remembered
+
+
+@once
 def python() -> Path:
     """Return the interpreter of `.venv-peers`, made when needed; UnobtainableError when it cannot be."""
     try:
@@ -38,6 +64,7 @@ def python() -> Path:
         raise UnobtainableError(f"the peers' Python environment could not be made: {failure}") from failure
 
 
+@once
 def npm_folder(package: str) -> Path:
     """Return the folder of one npm package of `package-lock.json`; UnobtainableError when it cannot be installed here."""
     folder = SCRATCH / "npm"
@@ -59,6 +86,7 @@ def npm_folder(package: str) -> Path:
     return found
 
 
+@once
 def debian_program(package: str, *names: str) -> str:
     """Return the first of these programs, after installing the Debian package when none is there and this run may."""
     for attempt in (False, True):
@@ -80,6 +108,7 @@ def install_debian(package: str) -> None:
     run("apt-get", "install", "--yes", "--quiet=2", "--no-install-recommends", package, inside=dev.ROOT, what=package)
 
 
+@once
 def opa_engine() -> Path | None:
     """Return the folder to import OPA's engine from, or None when `.venv-peers` holds it.
 
@@ -133,5 +162,5 @@ def run(*command: str, inside: Path, what: str) -> None:
     except (OSError, subprocess.TimeoutExpired) as failure:
         raise UnobtainableError(f"{what} could not be installed: {failure}") from failure
     if done.returncode:
-        said = [*done.stdout.strip().splitlines(), "no message"][-1 if done.stdout.strip() else 0]
-        raise UnobtainableError(f"{what} could not be installed: {said[:200]}")
+        said = done.stdout.strip().splitlines() or ["no message"]
+        raise UnobtainableError(f"{what} could not be installed: {said[-1][:200]}")

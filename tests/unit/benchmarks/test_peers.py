@@ -225,3 +225,65 @@ def test_expectations_are_of_a_kind_that_generators_know() -> None:
     question = Question(cerbos_wire.PATH, b"x", cerbos_wire.effects([PAIR]))
     assert all(isinstance(each, Expectation) for each in question.expectations)
     assert len(question.encoded()) > len(b"x")
+
+
+def test_what_was_refused_is_not_tried_again() -> None:
+    """A run without network waits for an installation once, and says the same to everybody who asks."""
+    tries: list[str] = []
+
+    @environment.once
+    def get(name: str) -> str:
+        tries.append(name)
+        if name == "absent":
+            raise UnobtainableError(f"{name} cannot be reached")
+        return name
+
+    assert [get("here"), get("here")] == ["here", "here"]
+    for _ in range(2):
+        with pytest.raises(UnobtainableError, match="absent cannot be reached"):
+            get("absent")
+    assert tries == ["here", "absent"]
+
+
+def test_npm_packages_need_npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without npm the reason names what to install; with it, nothing is installed twice and a package of another processor is missed."""
+    find = environment.npm_folder.__wrapped__  # type: ignore[attr-defined]  # functools.wraps leaves it, the type does not say so
+    monkeypatch.setattr(environment, "SCRATCH", tmp_path)
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    with pytest.raises(UnobtainableError, match="npm is not installed"):
+        find("some-package")
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    commands: list[tuple[str, ...]] = []
+
+    def run(*command: str, inside: Path, what: str) -> None:
+        _ = what
+        commands.append(command)
+        (inside / "node_modules" / "some-package").mkdir(parents=True)
+
+    monkeypatch.setattr(environment, "run", run)
+    assert find("some-package") == find("some-package") == tmp_path / "npm" / "node_modules" / "some-package"
+    assert [command[:2] for command in commands] == [("npm", "ci")]
+    assert "--ignore-scripts" in commands[0]
+    with pytest.raises(UnobtainableError, match="other-package has no build"):
+        find("other-package")
+
+
+def test_debian_packages_need_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is installed by a run that may not; the reason says what to do."""
+    find = environment.debian_program.__wrapped__  # type: ignore[attr-defined]  # as above
+    monkeypatch.setattr("shutil.which", lambda name: "/usr/bin/apt-get" if name == "apt-get" else None)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(UnobtainableError, match=r"Debian package redis-tools.*install it first"):
+        find("redis-tools", "redis-server")
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(environment, "run", lambda *_, **__: None)
+    with pytest.raises(UnobtainableError, match="redis-tools brought none of redis-server"):
+        find("redis-tools", "redis-server")
+
+
+def test_an_installer_that_fails_is_quoted(tmp_path: Path) -> None:
+    """The last line that it printed is the reason."""
+    with pytest.raises(UnobtainableError, match="it could not be installed: no such host"):
+        environment.run("sh", "-c", "echo trying; echo no such host; exit 1", inside=tmp_path, what="it")
+    with pytest.raises(UnobtainableError, match="it could not be installed"):
+        environment.run(str(tmp_path / "absent"), inside=tmp_path, what="it")
