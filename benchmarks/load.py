@@ -194,6 +194,9 @@ def main(argv: list[str]) -> int:
     except (BadLine, GeneratorFailed, SubjectFailed) as error:
         print(f"bench load: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\nbench load: stopped; nothing is written", file=sys.stderr)
+        return 130
     result = Result(benchmark="load", date=date, commit=commit(), machine=on, rows=rows, versions=library_versions())
     path = (
         result.write()

@@ -48,6 +48,8 @@ class Outcome:
     asked_per_second: float = 0.0
     """Calls begun per second: in an open loop it must be near the rate, or the generator was the bottleneck."""
     first_wrong: str = ""
+    connects: int = 0
+    """How often a connection was opened; 0 when the generator does not say."""
     note: str = ""
 
 

@@ -42,6 +42,7 @@ def read_outcome(printed: str, *, is_open: bool) -> Outcome:
             from_sent=sent if is_open else None,
             asked_per_second=plain["asked"] / plain["seconds"],
             first_wrong=plain["first_wrong"],
+            connects=plain.get("connects", 0),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise GeneratorFailed(f"a generator printed no outcome ({error}): {printed[:500]!r}") from None

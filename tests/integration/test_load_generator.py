@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -40,12 +41,12 @@ def right(request: check_service_pb2.CheckRequest, _: grpc.ServicerContext) -> c
 
 
 @contextlib.contextmanager
-def answering(handler: Handler, folder: Path) -> Iterator[Endpoint]:
+def answering(handler: Handler, folder: Path, *options: tuple[str, int]) -> Iterator[Endpoint]:
     """Serve Check by a handler for the length of a `with` block."""
     method = grpc.unary_unary_rpc_method_handler(
         handler, check_service_pb2.CheckRequest.FromString, check_service_pb2.CheckResponse.SerializeToString
     )
-    server = grpc.server(ThreadPoolExecutor(4))
+    server = grpc.server(ThreadPoolExecutor(4), options=options)
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler("entitlements.v1.CheckService", {"Check": method}),)
     )
@@ -157,6 +158,17 @@ def test_options_that_make_no_sense_are_explained() -> None:
     """The client's own complaint reaches the reader."""
     with pytest.raises(GeneratorFailed, match="HOST:PORT"):
         CClient().run(Endpoint("tcp", "nowhere"), check_questions(), SHORT)
+
+
+@pytest.mark.parametrize("load", [Load(connections=2, streams=8), Load(connections=2, rate=2_000, poisson=True)])
+def test_connections_that_have_grown_old_are_replaced(tmp_path: Path, load: Load) -> None:
+    """A server that says goodbye to each connection after a tenth of a second costs no call and no wrong answer."""
+    ages = ("grpc.max_connection_age_ms", 100), ("grpc.max_connection_age_grace_ms", 1_000)
+    with answering(right, tmp_path, *ages) as endpoint:
+        outcome = CClient().run(endpoint, check_questions(), replace(load, seconds=1.5, warm_up_s=0.1))
+    assert (outcome.wrong, dict(outcome.errors)) == (0, {}), outcome.first_wrong
+    assert outcome.connects > 8
+    assert outcome.calls > 100
 
 
 def serve_lines(

@@ -81,7 +81,8 @@ long socket_read(Connection *connection, uint8_t *into, size_t length);
 int socket_flush(Connection *connection);
 void socket_close(Connection *connection);
 
-/* run.c: what becomes of a call. `reset`: the stream was ended without a proper answer. */
+/* main.c: what becomes of a call. `reset`: the stream was ended without a proper answer. */
 void call_ended(Connection *connection, Call *call, int reset);
+void call_refused(Connection *connection, Call *call);
 
 #endif

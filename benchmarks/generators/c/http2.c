@@ -63,6 +63,10 @@ static int on_stream_close(nghttp2_session *session, int32_t stream, uint32_t er
     Call *call = nghttp2_session_get_stream_user_data(session, stream);
     if (call == NULL) return 0;
     nghttp2_session_set_stream_user_data(session, stream, NULL);
+    if (error == NGHTTP2_REFUSED_STREAM && ((Connection *)user)->draining) {
+        call_refused(user, call);
+        return 0;
+    }
     if (call->answer.length >= FRAME) { /* one message; a compressed or second one would fail the check, as it should */
         call->answer.start = call->answer.bytes[0] == 0 ? FRAME : 0;
     }

@@ -22,7 +22,7 @@ static const uint64_t SECOND = 1000000000, GRACE = 2000000000, RETRY = 100000000
 static Questions questions;
 static Counts counts;
 static Connection *connections;
-static Call *spare;
+static Call *spare, *refused;
 static uint64_t measured_from, sending_until;
 static uint32_t next_question;
 static const Question *first_wrong;
@@ -34,6 +34,33 @@ uint64_t now_ns(void) {
     return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
 }
 
+static void unlink_call(Connection *connection, Call *call) {
+    *(call->before != NULL ? &call->before->after : &connection->first) = call->after;
+    *(call->after != NULL ? &call->after->before : &connection->last) = call->before;
+    connection->in_flight--;
+}
+
+/* The server did not even look at the call, because it had said goodbye: every gRPC client asks again without a word, and so does this one. */
+void call_refused(Connection *connection, Call *call) {
+    unlink_call(connection, call);
+    call->after = refused;
+    refused = call;
+}
+
+static void send_call(Connection *connection, Call *call) {
+    call->body_sent = call->answer.start = call->answer.length = 0;
+    call->grpc_status = call->http_status = -1;
+    call->before = connection->last;
+    call->after = NULL;
+    *(connection->last != NULL ? &connection->last->after : &connection->first) = call;
+    connection->last = call;
+    connection->in_flight++;
+    if (connection->wire->submit(connection, call) != 0) {
+        connection->draining = 1;
+        call_refused(connection, call);
+    }
+}
+
 static void ask(Connection *connection, uint64_t due, uint64_t now) {
     Call *call = spare;
     if (call != NULL) spare = call->after;
@@ -42,15 +69,8 @@ static void ask(Connection *connection, uint64_t due, uint64_t now) {
     if (++next_question == questions.count) next_question = 0;
     call->due = due;
     call->sent = now;
-    call->body_sent = call->answer.start = call->answer.length = 0;
-    call->grpc_status = call->http_status = -1;
-    call->before = connection->last;
-    call->after = NULL;
-    *(connection->last != NULL ? &connection->last->after : &connection->first) = call;
-    connection->last = call;
-    connection->in_flight++;
     if (due >= measured_from) counts.asked++;
-    if (connection->wire->submit(connection, call) != 0) connection->draining = 1; /* its end is the call's end */
+    send_call(connection, call);
 }
 
 /* In a closed loop what ends in the measured part counts, in an open one what was due in it. */
@@ -59,9 +79,7 @@ static int is_measured(const Call *call, uint64_t now) {
 }
 
 static void forget(Connection *connection, Call *call) {
-    *(call->before != NULL ? &call->before->after : &connection->first) = call->after;
-    *(call->after != NULL ? &call->after->before : &connection->last) = call->before;
-    connection->in_flight--;
+    unlink_call(connection, call);
     call->after = spare;
     spare = call;
 }
@@ -124,19 +142,41 @@ static void open_connection(Connection *connection, uint64_t now) {
         return;
     }
     if (options.rate > 0) return;
-    for (unsigned stream = 0; stream < options.streams && !connection->draining; stream++) ask(connection, now, now);
+    for (unsigned stream = 0; stream < options.streams && !connection->draining; stream++) {
+        Call *again = refused;
+        if (again == NULL) {
+            ask(connection, now, now);
+        } else {
+            refused = again->after;
+            send_call(connection, again);
+        }
+    }
+}
+
+/* Returns the next connection that can take a call, or NULL. Where answers come in the order of asking, an idle one is taken first, so that no call
+   waits behind another without need; HTTP/1.1 carries one call at a time. */
+static Connection *free_connection(void) {
+    static unsigned turn;
+    Connection *busy = NULL;
+    for (unsigned tried = 0; tried < options.connections; tried++) {
+        Connection *each = &connections[turn++ % options.connections];
+        if (each->fd < 0 || each->draining) continue;
+        if (each->wire == &http2_wire || each->in_flight == 0) return each;
+        if (each->wire == &resp_wire) busy = each;
+    }
+    return busy;
 }
 
 /* Asks what is due by now and returns when the next question is due. A question that no connection can take waits, its due instant unchanged. */
 static uint64_t ask_due(uint64_t due, uint64_t now) {
-    static unsigned turn;
-    while (due <= now && due < sending_until) {
-        Connection *free_one = NULL;
-        for (unsigned tried = 0; tried < options.connections && free_one == NULL; tried++) {
-            Connection *each = &connections[turn++ % options.connections];
-            if (each->fd >= 0 && !each->draining) free_one = each;
+    Connection *free_one;
+    while ((refused != NULL || (due <= now && due < sending_until)) && (free_one = free_connection()) != NULL) {
+        if (refused != NULL) { /* the oldest ones first: they were due before */
+            Call *again = refused;
+            refused = again->after;
+            send_call(free_one, again);
+            continue;
         }
-        if (free_one == NULL) break;
         ask(free_one, due, now);
         double share = options.poisson ? -log((double)(random() + 1) / ((double)RAND_MAX + 2)) : 1;
         due += (uint64_t)(share * (double)SECOND / options.rate);
@@ -207,6 +247,7 @@ static void run(void) {
     }
     for (; options.rate > 0 && due < sending_until; due += (uint64_t)((double)SECOND / options.rate))
         if (due >= measured_from) counts.asked++, counts.unanswered++; /* due, and never taken by any connection */
+    for (; refused != NULL; refused = refused->after) counts.unanswered++;
     for (unsigned index = 0; index < options.connections; index++)
         for (Call *call = connections[index].first; call != NULL; call = call->after)
             if (options.rate <= 0 || call->due >= measured_from) counts.unanswered++; /* however long it has hung */
