@@ -25,7 +25,7 @@ CHECKS: Final = Metric(
 DECISION_CACHE: Final = Metric(
     "entitlements_decision_cache_total",
     Kind.COUNTER,
-    "Look-ups of single checks in the decision cache: hit, revalidated (records compared, still true), miss.",
+    "Look-ups in the decision cache, one for each question of a batch or a list: hit, revalidated (records compared, still true), miss.",
     ("result",),
 )
 POLICY_AGE: Final = Metric(
@@ -178,6 +178,17 @@ FEED_PHASE: Final = Metric(
     Kind.GAUGE,
     "What the feed says of itself: 1 for the present phase.",
     ("product", "phase"),
+)
+WORKING_SET_MISSES: Final = Metric(
+    "entitlements_working_set_misses_total",
+    Kind.COUNTER,
+    "Customers that were asked about and not held, by what became of the call: fetched, timed_out, no_main_process, or why they cannot be had.",
+    ("product", "result"),
+)
+WORKING_SET_HIT_RATIO: Final = Metric(
+    "entitlements_working_set_hit_ratio",
+    Kind.GAUGE,
+    "Share of all decisions since the start for which the customer was held; 1 where the whole set is.",
 )
 WORKING_SET_WANTED: Final = Metric(
     "entitlements_working_set_wanted_total",

@@ -176,7 +176,7 @@ class Reckoner:
     def give_again(self, kept: Kept, sitting: Sitting, now_ms: int) -> StoreAnswer | None:
         """Return a remembered answer in a sitting; None when it has to be decided there."""
         state, premises = sitting.state, kept.premises
-        if state is None or not self.vantage.true_on(premises, state):
+        if state is None or not self.vantage.true_on(premises, sitting):
             return None
         rung = premises.rung(now_ms, sitting.age_ms)
         if rung is None:
@@ -238,7 +238,7 @@ class Reckoner:
             return None
         ruling = ruling_of_outcome(outcome, as_of_ms)
         if key is not None and not behind:
-            premises = premises_of(outcome, sitting, wanted, self._boot_id)
+            premises = premises_of(outcome, sitting, wanted)
             if premises is not None:
                 self._memory.put(key, Kept(ruling, premises, self.tally.count(ruling.code, ruling.served_from)))
         return self.give(ruling, outcome, sitting)

@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from entitlements.local.age import born_mono_ms
 from entitlements.local.records import Reads
-from entitlements.local.shelf import Shelf
+from entitlements.local.shelf import Basis, Shelf
 from entitlements.local.sitting import Outcome, Sitting
 from entitlements.policy.freshness import FreshnessState
 from entitlements.store.layout import StoreState
@@ -29,14 +28,13 @@ Version: TypeAlias = tuple[int, int]
 class Premises:
     """What one answer rests on, whatever form it is remembered in.
 
-    `basis` is the last state of the store under which the answer was found true, with the monotonic reading at which that policy was
-    born (None when only the wall clock can tell its age). It is replaced, both at once, when the answer is found true again. The
-    lengths of time are those of the feature's freshness ladder, `valid_until_ms` is the records' own edge.
+    `basis` is the last state of the store under which the answer was found true, with what follows from that state. It is replaced as a
+    whole when the answer is found true again. The lengths of time are those of the feature's freshness ladder, `valid_until_ms` is the
+    records' own edge.
     """
 
     shelf: Shelf
-    basis: tuple[StoreState, int | None]
-    live: bool
+    basis: Basis
     reads: Reads
     valid_until_ms: int
     fresh_for_ms: int
@@ -59,16 +57,15 @@ class Premises:
         return freshness, edge if edge < valid_until else valid_until  # noqa: FURB136 - a comparison costs a third of min()
 
 
-def premises_of(outcome: Outcome, sitting: Sitting, wanted: Version | None, boot_id: str) -> Premises | None:
+def premises_of(outcome: Outcome, sitting: Sitting, wanted: Version | None) -> Premises | None:
     """Return what an answer to a question about now rests on; None when it must not be remembered."""
-    state, freshness = sitting.state, outcome.freshness
-    if state is None or freshness is None or freshness is FreshnessState.TOO_STALE:
+    basis, freshness = sitting.basis, outcome.freshness
+    if basis is None or freshness is None or freshness is FreshnessState.TOO_STALE:
         return None
     ladder, valid_until = outcome.ladder, outcome.decision.valid_until
     return Premises(
         sitting.shelf,
-        (state, born_mono_ms(state, boot_id)),
-        sitting.live,
+        basis,
         sitting.records.reads,
         NEVER_MS if valid_until is None else valid_until,
         ladder.fresh_for_ms,

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from entitlements.local.age import age_ms, born_mono_ms, is_live, proven_instant_ms
+from entitlements.local.age import age_ms, proven_instant_ms
 from entitlements.local.premises import Premises, is_behind
 from entitlements.local.records import still_true
 from entitlements.local.shelf import Shelf
-from entitlements.local.sitting import Moment
+from entitlements.local.sitting import Moment, Sitting
 from entitlements.local.steady_clock import SteadyClock
 from entitlements.policy.freshness import FreshnessState
 from entitlements.store.errors import StoreError
@@ -60,27 +60,30 @@ class Vantage:
         same = found is premises.basis[0]
         if not (same or self._hold_again(premises, found)):
             return None
-        state, born = premises.basis
+        state, born, _, _ = premises.basis
         now, mono = self._clock.read()
         age = mono - born if born is not None else age_ms(state, now, mono, self.boot_id)
         rung = premises.rung(now, age)
         return None if rung is None else (rung[0], state, age, rung[1], not same)
 
-    def true_on(self, premises: Premises, state: StoreState) -> bool:
-        """Return whether a remembered answer is what the records of this very state say; the clock is not looked at."""
-        if state is premises.basis[0]:
-            return True
-        return self._hold_again(premises, state) and state is premises.basis[0]
+    def true_on(self, premises: Premises, sitting: Sitting) -> bool:
+        """Return whether a remembered answer is what a sitting would decide, by its records alone; the clock is not looked at."""
+        basis = sitting.basis
+        if basis is None or premises.basis is basis:
+            return basis is not None
+        state, wanted = basis[0], premises.min_version
+        if basis[2] is not premises.basis[2] or (wanted is not None and is_behind(state, wanted)):
+            return False
+        if state[:3] != premises.basis[0][:3] and not sitting.records.still_true(premises.reads):
+            return False
+        premises.basis = basis
+        return True
 
     def _hold_again(self, premises: Premises, state: StoreState) -> bool:
         """Return whether an answer is right on a state that it was not held against before: a new pulse, or a new position."""
         shelf, wanted = premises.shelf, premises.min_version
         self.take_note(shelf, state)
-        if (
-            not state.complete
-            or is_live(state, self.started_mono_ms, self.boot_id) is not premises.live
-            or (wanted is not None and is_behind(state, wanted))
-        ):
+        if not state.complete or (wanted is not None and is_behind(state, wanted)):
             return False
         if state[:3] != premises.basis[0][:3]:
             try:
@@ -90,7 +93,10 @@ class Vantage:
                         return False
             except StoreError:  # the long way meets it again, counts it and falls back
                 return False
-        premises.basis = (state, born_mono_ms(state, self.boot_id))
+        basis = shelf.basis_of(state, self.boot_id, self.started_mono_ms)
+        if basis[2] is not premises.basis[2]:
+            return False
+        premises.basis = basis
         return True
 
     def __repr__(self) -> str:

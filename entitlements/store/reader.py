@@ -61,17 +61,17 @@ class StoreView:
 
     def version_of(self, key: str) -> bytes | None:
         """Return the 8 bytes that tell versions of this record apart, or None when there is no such record. Not verified."""
-        value = self._value(key)
+        value = self.stored(key)
         return None if value is None else value[:CHECKSUM_BYTES]
 
     def get(self, key: str) -> tuple[bytes, bytes] | None:
         """Return (checksum, body) of a record or None; the body is not verified, see ``body_of``."""
-        value = self._value(key)
+        value = self.stored(key)
         return None if value is None else (value[:CHECKSUM_BYTES], value[CHECKSUM_BYTES:])
 
     def body_of(self, key: str) -> bytes | None:
         """Return the body of a record, verified against its checksum, or None; CorruptRecord when it does not match."""
-        value = self._value(key)
+        value = self.stored(key)
         if value is None:
             return None
         body = value[CHECKSUM_BYTES:]
@@ -99,11 +99,12 @@ class StoreView:
             raise CorruptStore(f"the keys cannot be read: {error}") from error
         return found
 
-    def _value(self, key: str) -> bytes | None:
+    def stored(self, key: str) -> bytes | None:
+        """Return a record as it is stored, its checksum and then its body, or None; nothing is verified."""
         if self._transaction is None:
             return None
         try:
-            return self._transaction.get(key.encode(), db=self._records)
+            return self._transaction.get(key.encode())
         except lmdb.BadValsizeError:  # longer than any key can be
             return None
         except lmdb.Error as error:
@@ -175,7 +176,7 @@ class StoreReader:
             self._active.append(None)
             if not self._resizing:
                 try:
-                    return opened.environment.begin(), opened.records, opened.meta
+                    return opened.environment.begin(opened.records), opened.records, opened.meta
                 except lmdb.MapResizedError:
                     pass
                 except lmdb.Error as error:

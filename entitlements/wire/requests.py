@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError, Message
 
 from entitlements.policy.freshness import CallerFallback
 from entitlements.policy.ids import MAX_ID_BYTES, CustomerId, FeatureKey, Millis, ProductId
-from entitlements.policy.model import Attribute, ExplainLevel, Query
+from entitlements.policy.model import EMPTY, Attribute, ExplainLevel, Query
 from entitlements.v1 import check_service_pb2
 from entitlements.wire.errors import FieldError, FieldReason
 from entitlements.wire.literals import is_plain_id
@@ -29,15 +29,20 @@ from entitlements.wire.request_fields import (
     too_long,
     value_in,
 )
+from entitlements.wire.varint import field, varint
 
 MAX_CHECK_BYTES: Final = 64 * 1024
-MAX_BATCH_BYTES: Final = 1024 * 1024
 MAX_ITEMS: Final = 500
 DEFAULT_PAGE_SIZE: Final = 100
 _CUSTOMER: Final = 0x0A
 _FEATURE: Final = 0x12
 _PRODUCT: Final = 0x1A
 """Tags of the first three fields of a CheckRequest, all length-delimited."""
+_CUSTOMER_TAG: Final = bytes([_CUSTOMER])
+_FEATURE_TAG: Final = bytes([_FEATURE])
+_PRODUCT_TAG: Final = bytes([_PRODUCT])
+_PLAIN: Final = ("", "", EMPTY, ExplainLevel.NONE)
+"""Subject, resource, attributes and explain of a question that has none of them."""
 SHORTEST: Final = 6
 """Bytes of the shortest plain question: two tags, two lengths, two letters."""
 _Wire = TypeVar("_Wire", bound=Message)
@@ -81,6 +86,23 @@ class ListCall(NamedTuple):
             self.explain,
         )
 
+    def about(self, feature: str) -> CheckCall:
+        """Return the question about one feature of the list, as a call."""
+        return CheckCall(self.query(feature), self.as_of_ms, self.min_version, None)
+
+    def as_checks(self, default_product: ProductId) -> Callable[[str], bytes] | None:
+        """Return what gives the bytes of a Check that asks the same about one feature; None when the list asks more than a plain Check."""
+        if self[2:6] != _PLAIN or self.as_of_ms is not None or self.min_version is not None:
+            return None
+        before = field(_CUSTOMER_TAG, self.customer_id.encode()) + _FEATURE_TAG
+        after = b"" if self.product == default_product else field(_PRODUCT_TAG, self.product.encode())
+
+        def check(feature: str) -> bytes:
+            key = feature.encode()
+            return before + varint(len(key)) + key + after
+
+        return check
+
     def token_after(self, feature: str) -> str:
         """Return the token of the page that begins after a feature."""
         return token_after(feature, _binding(self.customer_id, self.product, self.feature_prefix, self.allowed_only))
@@ -97,7 +119,7 @@ def decode_check(
         plain = plain_check(raw, default_product, served)
         if plain is not None:
             return plain
-        message = _parsed(raw, check_service_pb2.CheckRequest.FromString, MAX_CHECK_BYTES)
+        message = parsed(raw, check_service_pb2.CheckRequest.FromString, MAX_CHECK_BYTES)
     else:
         message = raw
     quantity = message.quantity
@@ -148,35 +170,9 @@ def plain_check(raw: bytes, default_product: ProductId, served: Collection[str] 
     return CheckCall(Query(CustomerId(customer_id), FeatureKey(feature), product), None, None, None)
 
 
-def decode_batch(
-    raw: bytes, default_product: ProductId, now_ms: int, served: Collection[str] | None = None
-) -> list[CheckCall | FieldError]:
-    """Return the items of a batch in order, each a valid Check or its own FieldError; FieldError when the batch itself is bad."""
-    message = _parsed(raw, check_service_pb2.BatchCheckRequest.FromString, MAX_BATCH_BYTES)
-    if not message.items:
-        raise FieldError("items", "is empty", f"ask 1-{MAX_ITEMS} questions", FieldReason.FIELD_REQUIRED)
-    if len(message.items) > MAX_ITEMS:
-        raise FieldError(
-            "items",
-            f"has {len(message.items)} questions",
-            f"ask at most {MAX_ITEMS} in one batch",
-            FieldReason.TOO_MANY_ITEMS,
-        )
-    may_be_large = len(raw) > MAX_CHECK_BYTES
-    calls: list[CheckCall | FieldError] = []
-    for index, item in enumerate(message.items):
-        try:
-            if may_be_large and item.ByteSize() > MAX_CHECK_BYTES:
-                raise _too_large(MAX_CHECK_BYTES)
-            calls.append(decode_check(item, default_product, now_ms, served))
-        except FieldError as error:
-            calls.append(error.within(f"items[{index}]"))
-    return calls
-
-
 def decode_list(raw: bytes, default_product: ProductId, now_ms: int, served: Collection[str] | None = None) -> ListCall:
     """Return a valid ListEntitlements or raise FieldError."""
-    message = _parsed(raw, check_service_pb2.ListEntitlementsRequest.FromString, MAX_CHECK_BYTES)
+    message = parsed(raw, check_service_pb2.ListEntitlementsRequest.FromString, MAX_CHECK_BYTES)
     if not 0 <= message.page_size <= MAX_ITEMS:
         raise invalid("page_size", f"is {message.page_size}", f"send 1-{MAX_ITEMS}, or 0 for {DEFAULT_PAGE_SIZE}")
     customer_id = CustomerId(required_id(message.customer_id, "customer_id"))
@@ -200,9 +196,10 @@ def decode_list(raw: bytes, default_product: ProductId, now_ms: int, served: Col
     )
 
 
-def _parsed(raw: bytes, parse: Callable[[bytes], _Wire], limit: int) -> _Wire:
+def parsed(raw: bytes, parse: Callable[[bytes], _Wire], limit: int) -> _Wire:
+    """Return the message of bytes; FieldError when they are too many or no such message."""
     if len(raw) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     try:
         return parse(raw)
     except DecodeError:
@@ -239,7 +236,8 @@ def _bad_quantity(quantity: int) -> FieldError:
     )
 
 
-def _too_large(limit: int) -> FieldError:
+def too_large(limit: int) -> FieldError:
+    """Return the error of a message that has too many bytes."""
     return FieldError("", f"is larger than {limit} bytes", "send less, or split it", FieldReason.MESSAGE_TOO_LARGE)
 
 

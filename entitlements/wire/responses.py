@@ -17,6 +17,7 @@ from entitlements.wire.errors import FieldError
 from entitlements.wire.literals import number_of, value_into
 from entitlements.wire.varint import field, varint
 
+_ALLOWED: Final = b"\x08\x01"
 _STATE: Final = b"\x08"
 _EPOCH: Final = b"\x10"
 _SEQ: Final = b"\x18"
@@ -168,6 +169,11 @@ def encode_standing(state: int, epoch: int, seq: int, age_ms: int, valid_until_m
     return b"".join((_FRESHNESS, varint(len(freshness)), freshness, _VALID_UNTIL, varint(len(instant)), instant))
 
 
+def encode_id_prefix(prefix: bytes, digits: int) -> bytes:
+    """Return the beginning of a decision id's field whose id is a prefix and that many more bytes, which have to follow."""
+    return _DECISION_ID + varint(len(prefix) + digits) + prefix
+
+
 @lru_cache(maxsize=64)
 def _position(state: int, epoch: int, seq: int) -> bytes:
     return b"".join(tag + varint(number) for tag, number in ((_STATE, state), (_EPOCH, epoch), (_SEQ, seq)) if number)
@@ -180,16 +186,35 @@ def _seconds(seconds: int) -> bytes:
 
 def encode_batch(answers: Iterable[bytes | FieldError]) -> bytes:
     """Return a BatchCheckResponse of encoded CheckResponses and of errors, in order."""
-    return b"".join(
-        field(_FIRST, field(_FIRST, answer) if isinstance(answer, bytes) else field(_SECOND, _item_error(answer)))
-        for answer in answers
-    )
+    parts: list[bytes] = []
+    for answer in answers:
+        if isinstance(answer, bytes):
+            parts += (_item_head(len(answer)), answer)
+        else:
+            parts.append(field(_FIRST, field(_SECOND, _item_error(answer))))
+    return b"".join(parts)
 
 
 def encode_list(answers: Iterable[bytes], next_page_token: str = "") -> bytes:
     """Return a ListEntitlementsResponse of encoded CheckResponses."""
-    entries = b"".join(field(_FIRST, answer) for answer in answers)
-    return entries + field(_SECOND, next_page_token.encode()) if next_page_token else entries
+    parts: list[bytes] = []
+    for answer in answers:
+        parts += (_FIRST, varint(len(answer)), answer)
+    if next_page_token:
+        parts.append(field(_SECOND, next_page_token.encode()))
+    return b"".join(parts)
+
+
+def says_allowed(answer: bytes) -> bool:
+    """Return the verdict of an encoded CheckResponse: its first field, left out when it is false."""
+    return answer.startswith(_ALLOWED)
+
+
+@lru_cache(maxsize=1024)
+def _item_head(length: int) -> bytes:
+    """Return what stands before the decision of an item: the item's tag and length, the decision's tag and length."""
+    head = _FIRST + varint(length)
+    return _FIRST + varint(len(head) + length) + head
 
 
 def _item_error(error: FieldError) -> bytes:

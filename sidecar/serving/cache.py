@@ -5,12 +5,10 @@ Nothing here expires by itself: whoever takes an entry out holds its premises ag
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import Final
 
-from cachetools import LRUCache
-
+from entitlements.local.memory import Memory
 from entitlements.local.premises import Premises
 from sidecar.serving.tally import Count
 
@@ -28,34 +26,12 @@ class Answer:
     count: Count
 
 
-class DecisionCache:
-    """Least recently used answers first out. Thread-safe; with no entries allowed it remembers nothing."""
+class DecisionCache(Memory[bytes, Answer]):
+    """Answers by the bytes of their questions. Thread-safe; with no entries allowed it remembers nothing."""
 
-    def __init__(self, entries: int) -> None:
-        """Keep at most `entries` answers."""
-        self._gate = threading.Lock()
-        self._held: LRUCache[bytes, Answer] = LRUCache(max(1, entries))
-        self._enabled = entries > 0
+    __slots__ = ()
 
-    def get(self, request: bytes) -> Answer | None:
-        """Return the remembered answer to these very bytes."""
-        with self._gate:
-            return self._held.get(request)
-
-    def put(self, request: bytes, answer: Answer) -> None:
+    def put(self, key: bytes, what: Answer) -> None:
         """Remember an answer, unless it is one of those that would let a few callers fill the memory."""
-        if self._enabled and len(request) <= MAX_REQUEST_BYTES and len(answer.body) <= MAX_BODY_BYTES:
-            with self._gate:
-                self._held[request] = answer
-
-    def discard(self, request: bytes) -> None:
-        """Forget an answer."""
-        with self._gate:
-            self._held.pop(request, None)
-
-    def __len__(self) -> int:
-        return len(self._held)
-
-    def __repr__(self) -> str:
-        """Show how full it is."""
-        return f"<DecisionCache [{len(self._held)} of {self._held.maxsize if self._enabled else 0}]>"
+        if len(key) <= MAX_REQUEST_BYTES and len(what.body) <= MAX_BODY_BYTES:
+            super().put(key, what)

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Final
+from typing import Final, TypeAlias
 
 import grpc
 
-from entitlements.local.premises import is_behind
+from entitlements.local.premises import Version, is_behind
 from entitlements.local.shelf import Shelf
-from entitlements.local.sitting import Moment, Sitting, fall_back
+from entitlements.local.sitting import fall_back
 from entitlements.policy.freshness import RETRY_AFTER_MS
 from entitlements.policy.ids import ProductId, feature_record_key
 from entitlements.policy.reasons import Code
 from entitlements.store.errors import StoreError
 from entitlements.store.layout import StoreState
 from entitlements.store.reader import StoreView
+from entitlements.wire.batch_items import decode_item, split_batch
 from entitlements.wire.errors import FieldError
-from entitlements.wire.requests import CheckCall, ListCall, decode_batch, decode_list
-from entitlements.wire.responses import encode_batch, encode_list
+from entitlements.wire.requests import CheckCall, ListCall, decode_list
+from entitlements.wire.responses import encode_batch, encode_list, says_allowed
 from entitlements.wire.status import abort_with
+from sidecar.serving.cache import Answer
 from sidecar.serving.engine import Engine
+from sidecar.serving.round import Round
 from sidecar.serving.tally import BATCH, LIST
 from sidecar.serving.transports.seam import Call, Refused
 
 PAGE_OF_KEYS: Final = 256
 _FEATURES: Final = feature_record_key("")
+_Question: TypeAlias = Answer | CheckCall | FieldError
+"""What is known of an item before the store is looked at: an answer that may still be true, a question to decide, a caller's bug."""
 
 
 @dataclass(slots=True)
@@ -48,22 +53,40 @@ class Several:
 
     def batch(self, request: bytes, call: Call) -> bytes:
         """Answer a BatchCheck. FieldError when the batch itself is bad; a bad item fails alone."""
-        started = perf_counter()
+        return self._answer_batch(split_batch(request), call, perf_counter())
+
+    def _answer_batch(self, items: Sequence[bytes], call: Call | None, started: float | None) -> bytes:
         engine = self._engine
-        questions = decode_batch(request, engine.default_product, engine.vantage.now_ms(), engine.shelves)
-        response = self._answer_batch(questions, call)
-        engine.tally.took(BATCH, perf_counter() - started)
+        recall = engine.cache.get
+        questions = [recall(item) or self._question(item, index) for index, item in enumerate(items)]
+        with ExitStack() as stack:
+            opened = {product: self._open(stack, engine.shelves[product]) for product in _products_of(questions)}
+            self._await(_newest_wanted(questions), opened, call, lambda: self._answer_batch(items, None, None))
+            rounds = self._sit(opened)
+            response = encode_batch(
+                [
+                    question if isinstance(question, FieldError) else self._one(question, item, index, rounds)
+                    for index, (question, item) in enumerate(zip(questions, items, strict=True))
+                ]
+            )
+        self._count(BATCH, rounds.values(), started)
         return response
 
-    def _answer_batch(self, questions: Sequence[CheckCall | FieldError], call: Call | None) -> bytes:
+    def _question(self, item: bytes, index: int) -> CheckCall | FieldError:
         engine = self._engine
-        products = dict.fromkeys(one.query.product for one in questions if isinstance(one, CheckCall))
-        with ExitStack() as stack:
-            opened = {product: self._open(stack, engine.shelves[product]) for product in products}
-            self._await(_newest_wanted(questions), opened, call, lambda: self._answer_batch(questions, None))
-            moment = self._moment(opened)
-            sittings = {product: self._sit(engine.shelves[product], part, moment) for product, part in opened.items()}
-            return encode_batch([one if isinstance(one, FieldError) else self._one(one, sittings) for one in questions])
+        return decode_item(item, index, engine.default_product, engine.vantage.now_ms(), engine.shelves)
+
+    def _one(
+        self, question: Answer | CheckCall, item: bytes, index: int, rounds: dict[ProductId, Round]
+    ) -> bytes | FieldError:
+        if isinstance(question, CheckCall):
+            return rounds[question.query.product].decide(question, item)
+        part = rounds[question.premises.shelf.product]
+        response = part.recall(question)
+        if response is not None:
+            return response
+        decoded = self._question(item, index)
+        return decoded if isinstance(decoded, FieldError) else part.decide(decoded, item)
 
     def _open(self, stack: ExitStack, shelf: Shelf) -> _Opened:
         try:
@@ -75,7 +98,7 @@ class Several:
 
     def _await(
         self,
-        wanted: dict[ProductId, tuple[int, int]],
+        wanted: dict[ProductId, Version],
         opened: dict[ProductId, _Opened],
         call: Call | None,
         late: Callable[[], bytes],
@@ -86,72 +109,77 @@ class Several:
         if wanted and call is None:
             self._engine.tally_wait(behind=behind)
 
-    def _moment(self, opened: dict[ProductId, _Opened]) -> Moment:
+    def _sit(self, opened: dict[ProductId, _Opened]) -> dict[ProductId, Round]:
+        """Read the clock once, after every product's version is open, and begin the rounds."""
+        engine = self._engine
         for product, part in opened.items():
             if part.state is not None:
-                self._engine.vantage.take_note(self._engine.shelves[product], part.state)
-        return self._engine.vantage.moment()
+                engine.vantage.take_note(engine.shelves[product], part.state)
+        moment = engine.vantage.moment()
+        return {
+            product: Round(engine, engine.shelves[product], part.view, part.state, moment)
+            for product, part in opened.items()
+        }
 
-    def _sit(self, shelf: Shelf, opened: _Opened, moment: Moment) -> Sitting | None:
-        if opened.view is None:
-            return None
-        return Sitting(shelf, opened.view, opened.state, moment, self._engine.failed)
-
-    def _one(self, question: CheckCall, sittings: dict[ProductId, Sitting | None]) -> bytes:
-        query, as_of_ms, wanted, caller = question
-        sitting = sittings[query.product]
-        if sitting is None:
-            shelf = self._engine.shelves[query.product]
-            return self._engine.encode(fall_back(shelf, query, Code.INTERNAL, caller), None, 0, None)
-        behind = wanted is not None and is_behind(sitting.state, wanted)
-        outcome = sitting.decide(query, as_of_ms, caller, behind=behind)
-        return self._engine.encode(outcome, sitting.state, sitting.age_ms, as_of_ms)
+    def _count(self, method: str, rounds: Iterable[Round], started: float | None) -> None:
+        seconds = None if started is None else perf_counter() - started
+        for part in rounds:
+            self._engine.tally.together(method, part.counts, seconds, (part.hits, part.revalidated, part.misses))
+            seconds = None
 
     def list(self, request: bytes, call: Call) -> bytes:
         """Answer a ListEntitlements. FieldError for a caller's bug; UNAVAILABLE while there is no policy and no fallback to list."""
         started = perf_counter()
         engine = self._engine
         question = decode_list(request, engine.default_product, engine.vantage.now_ms(), engine.shelves)
-        response = self._answer_list(question, call)
-        engine.tally.took(LIST, perf_counter() - started)
-        return response
+        return self._answer_list(question, call, started)
 
-    def _answer_list(self, question: ListCall, call: Call | None) -> bytes:
+    def _answer_list(self, question: ListCall, call: Call | None, started: float | None) -> bytes:
         engine = self._engine
         shelf = engine.shelves[question.product]
         wanted = {} if question.min_version is None else {question.product: question.min_version}
         with ExitStack() as stack:
             opened = {question.product: self._open(stack, shelf)}
-            self._await(wanted, opened, call, lambda: self._answer_list(question, None))
-            sitting = self._sit(shelf, opened[question.product], self._moment(opened))
-            if sitting is None or sitting.state is None:
-                return self._list_fallbacks(
-                    question, shelf, Code.INTERNAL if sitting is None else Code.POLICY_NOT_READY
-                )
+            self._await(wanted, opened, call, lambda: self._answer_list(question, None, None))
+            part = self._sit(opened)[question.product]
             try:
-                return self._page(question, sitting)
+                if part.sitting is None:
+                    response = self._list_fallbacks(question, shelf, Code.INTERNAL, part)
+                elif part.sitting.state is None:
+                    response = self._list_fallbacks(question, shelf, Code.POLICY_NOT_READY, part)
+                else:
+                    response = self._page(question, part)
             except StoreError as error:
                 engine.failed(shelf, error)
-                return self._list_fallbacks(question, shelf, Code.INTERNAL)
+                response = self._list_fallbacks(question, shelf, Code.INTERNAL, part)
+        self._count(LIST, (part,), started)
+        return response
 
-    def _page(self, question: ListCall, sitting: Sitting) -> bytes:
+    def _page(self, question: ListCall, part: Round) -> bytes:
         """Return one page of decisions in the order of feature keys, and where the next one begins."""
         answers: list[bytes] = []
-        behind = question.min_version is not None and is_behind(sitting.state, question.min_version)
+        cache, keys_of = self._engine.cache, part.keys
+        as_check = question.as_checks(self._engine.default_product)
         prefix = _FEATURES + question.feature_prefix
         after, last = _FEATURES + question.after if question.after else "", ""
-        while keys := sitting.records.keys(prefix, after, PAGE_OF_KEYS):
+        while keys := keys_of(prefix, after, PAGE_OF_KEYS):
             for key in keys:
                 if len(answers) == question.page_size:
                     return encode_list(answers, question.token_after(last))
-                last = key.removeprefix(_FEATURES)
-                outcome = sitting.decide(question.query(last), question.as_of_ms, behind=behind)
-                if outcome.decision.allowed or not question.allowed_only:
-                    answers.append(self._engine.encode(outcome, sitting.state, sitting.age_ms, question.as_of_ms))
+                last = key[len(_FEATURES) :]
+                item = None if as_check is None else as_check(last)
+                known = None if item is None else cache.get(item)
+                response = None if known is None else part.recall(known)
+                if response is None:
+                    response = part.decide(question.about(last), item)
+                if question.allowed_only and not says_allowed(response):
+                    part.counts.pop()
+                else:
+                    answers.append(response)
             after = keys[-1]
         return encode_list(answers)
 
-    def _list_fallbacks(self, question: ListCall, shelf: Shelf, cause: Code) -> bytes:
+    def _list_fallbacks(self, question: ListCall, shelf: Shelf, cause: Code, part: Round) -> bytes:
         """Return what static fallbacks say; which other features exist is unknown without a policy."""
         features = sorted((key for key in shelf.fallbacks if key.startswith(question.feature_prefix)), key=str.encode)
         if not shelf.fallbacks:
@@ -169,14 +197,29 @@ class Several:
         listed = [pair for pair in outcomes if pair[1].decision.allowed or not question.allowed_only]
         page = listed[: question.page_size]
         more = len(listed) > len(page)
-        answers = [self._engine.encode(outcome, None, 0, None) for _, outcome in page]
+        part.counts.clear()
+        answers = [part.give_fallback(outcome) for _, outcome in page]
         return encode_list(answers, question.token_after(page[-1][0]) if more else "")
 
 
-def _newest_wanted(questions: Sequence[CheckCall | FieldError]) -> dict[ProductId, tuple[int, int]]:
-    wanted: dict[ProductId, tuple[int, int]] = {}
+def _products_of(questions: Iterable[_Question]) -> dict[ProductId, None]:
+    """Return the products that are asked about, in the order of their first question."""
+    return dict.fromkeys(
+        one.premises.shelf.product if isinstance(one, Answer) else one.query.product
+        for one in questions
+        if not isinstance(one, FieldError)
+    )
+
+
+def _newest_wanted(questions: Iterable[_Question]) -> dict[ProductId, Version]:
+    wanted: dict[ProductId, Version] = {}
     for one in questions:
-        if isinstance(one, CheckCall) and one.min_version is not None:
-            product = one.query.product
-            wanted[product] = max(wanted.get(product, one.min_version), one.min_version)
+        if isinstance(one, FieldError):
+            continue
+        if isinstance(one, Answer):
+            product, version = one.premises.shelf.product, one.premises.min_version
+        else:
+            product, version = one.query.product, one.min_version
+        if version is not None:
+            wanted[product] = max(wanted.get(product, version), version)
     return wanted

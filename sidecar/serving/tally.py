@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
@@ -67,8 +67,11 @@ class Tally:
 
     def answers(self, code: Code, served_from: ServedFrom) -> Count:
         """Return what counts decisions with this code from this tier."""
-        with self._gate:
-            return self._answers.setdefault((code, served_from), Count())
+        count = self._answers.get((code, served_from))
+        if count is None:
+            with self._gate:
+                count = self._answers.setdefault((code, served_from), Count())
+        return count
 
     def recalled(self, answer: Count, seconds: float, *, revalidated: bool) -> None:
         """Count one check that was answered from the decision cache."""
@@ -80,10 +83,33 @@ class Tally:
             answer.number += 1
             self._check_took.add(seconds)
 
-    def missed(self) -> None:
-        """Count one check that the decision cache could not answer."""
+    def decided(self, answer: Count, seconds: float) -> None:
+        """Count one check that the decision cache could not answer and that was decided at once."""
         with self._gate:
             self._misses += 1
+            answer.number += 1
+            self._check_took.add(seconds)
+
+    def missed(self) -> None:
+        """Count one check that the decision cache could not answer, and that has no answer yet."""
+        with self._gate:
+            self._misses += 1
+
+    def together(
+        self, method: str, answers: Iterable[Count], seconds: float | None, looked_up: tuple[int, int, int]
+    ) -> None:
+        """Count several questions of one call: their answers, and how many were hits, revalidated and misses in the decision cache.
+
+        Without a duration, that is counted elsewhere or not at all: a call that waited says nothing of the engine.
+        """
+        with self._gate:
+            for answer in answers:
+                answer.number += 1
+            self._hits += looked_up[0]
+            self._revalidated += looked_up[1]
+            self._misses += looked_up[2]
+            if seconds is not None:
+                self._took[method].add(seconds)
 
     def answered(self, answer: Count) -> None:
         """Count one decision."""
@@ -94,11 +120,6 @@ class Tally:
         """Count a call that begins (1) or ends (-1) to wait for a version."""
         with self._gate:
             self.waiting += by
-
-    def took(self, method: str, seconds: float) -> None:
-        """Count the duration of one call."""
-        with self._gate:
-            self._took[method].add(seconds)
 
     def refused(self, method: str, reason: str) -> None:
         """Count a request that was refused for its caller's mistake."""

@@ -221,7 +221,7 @@ def test_store_that_vanishes_is_answered_by_the_fallback_chain(tmp_path: Path) -
         decision_pb2.SERVED_FROM_STATIC_FALLBACK,
     ]
     assert {one.freshness.state for one in answers} == {decision_pb2.FRESHNESS_STATE_UNSPECIFIED}
-    assert len(bench.engine._cache) == 0
+    assert len(bench.engine.cache) == 0
 
 
 def test_cache_of_no_entries_remembers_nothing(desk: Desk) -> None:
@@ -238,7 +238,7 @@ def test_large_questions_are_answered_and_not_remembered(desk: Desk) -> None:
     large = {f"a{number}": check_service_pb2.AttributeValue(string_value="x" * 200) for number in range(8)}
     for _ in range(2):
         assert desk.bench.check(**ASK, attributes=large).allowed
-    assert len(desk.bench.engine._cache) == 0
+    assert len(desk.bench.engine.cache) == 0
     assert desk.looked_up() == {"hit": 0, "revalidated": 0, "miss": 2}
 
 

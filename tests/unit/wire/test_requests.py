@@ -15,8 +15,9 @@ from entitlements.policy.ids import ProductId
 from entitlements.policy.model import UNLIMITED, ExplainLevel, Instant, Query
 from entitlements.v1 import check_service_pb2 as pb
 from entitlements.v1 import decision_pb2
-from entitlements.wire import requests
+from entitlements.wire import batch_items, requests
 from entitlements.wire.errors import FieldError, FieldReason
+from entitlements.wire.varint import field
 
 NOW = 1_800_000_000_000
 DAY = 86_400_000
@@ -219,7 +220,12 @@ def test_a_check_has_a_size() -> None:
 
 def batch(*items: pb.CheckRequest) -> list[requests.CheckCall | FieldError]:
     """Decode a batch."""
-    return requests.decode_batch(pb.BatchCheckRequest(items=items).SerializeToString(), SUITE, NOW)
+    return decode_batch(pb.BatchCheckRequest(items=items).SerializeToString())
+
+
+def decode_batch(raw: bytes) -> list[requests.CheckCall | FieldError]:
+    """Decode the bytes of a batch."""
+    return [batch_items.decode_item(item, index, SUITE, NOW) for index, item in enumerate(batch_items.split_batch(raw))]
 
 
 def test_a_bad_item_fails_alone() -> None:
@@ -247,7 +253,7 @@ def test_batches_have_limits() -> None:
         batch()
     assert caught.value.reason is FieldReason.FIELD_REQUIRED
     with pytest.raises(FieldError) as caught:
-        requests.decode_batch(bytes(1024 * 1024 + 1), SUITE, NOW)
+        decode_batch(bytes(1024 * 1024 + 1))
     assert caught.value.reason is FieldReason.MESSAGE_TOO_LARGE
 
 
@@ -307,9 +313,13 @@ def test_bad_fields_of_lists_are_named(fields: dict[str, Any], field: str) -> No
 @given(st.binary(max_size=400))
 def test_no_bytes_raise_anything_else(raw: bytes) -> None:
     """Arbitrary bytes decode or are a FieldError, for all three methods."""
-    for decode in (requests.decode_check, requests.decode_batch, requests.decode_list):
+    for decode in (
+        lambda: requests.decode_check(raw, SUITE, NOW),
+        lambda: decode_batch(raw),
+        lambda: requests.decode_list(raw, SUITE, NOW),
+    ):
         try:
-            decode(raw, SUITE, NOW)
+            decode()
         except FieldError as error:
             assert error.reason in FieldReason  # noqa: PT017 - both outcomes are judged
 
@@ -354,3 +364,25 @@ def test_plain_questions_are_read_as_the_protobuf_runtime_reads_them(
         assert outcome(raw)[-1] is FieldReason.MALFORMED
     else:
         assert outcome(raw) == outcome(message)
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"", b"x" * 127, b"x" * 128, b"\x0a\x01c\x12\x01f", b"x" * 16_384, b"\x0a\x04acme"]),
+        min_size=1,
+        max_size=4,
+    ),
+    st.sampled_from([b"", b"", b"\x0a", b"\x0a\x80", b"\x0a\xff\xff\xff\x01", b"\x10\x01", b"\x0a\x05abc"]),
+)
+def test_a_batch_is_taken_apart_as_it_was_put_together(items: list[bytes], rest: bytes) -> None:
+    """Lengths of one to three bytes; what is cut off is refused, an unknown field is skipped."""
+    raw = b"".join(field(b"\x0a", item) for item in items)
+    assert batch_items.split_batch(raw) == items
+    if rest == b"\x10\x01":
+        questions = [pb.CheckRequest(customer_id=f"c{number}", feature="f") for number in range(len(items))]
+        sent = pb.BatchCheckRequest(items=questions).SerializeToString() + rest
+        assert batch_items.split_batch(sent) == [question.SerializeToString() for question in questions]
+    elif rest:
+        with pytest.raises(FieldError) as caught:
+            batch_items.split_batch(raw + rest)
+        assert caught.value.reason is FieldReason.MALFORMED
