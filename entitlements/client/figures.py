@@ -18,6 +18,8 @@ class Detour(StrEnum):
     """There is a store, but no complete policy set in it yet."""
     BEHIND = "behind"
     """The store has not reached `min_version`: the sidecar can wait for it."""
+    NOT_HELD = "not_held"
+    """The store holds some of the customers, and not this one: the sidecar can fetch it."""
     UNREADABLE = "unreadable"
     """A record or the store does not match its checksum, or cannot be read; `LocalFigures.trouble` says more."""
     TOO_LARGE = "too_large"

@@ -87,7 +87,11 @@ def request_of(question: Question) -> check_service_pb2.CheckRequest:
     if question.requested_value is not None:
         request.requested_value.CopyFrom(value_message(question.requested_value, "requested_value"))
     for name, attribute in question.attributes.items():
-        request.attributes[name].CopyFrom(_attribute_message(name, attribute))
+        value = _attribute_message(name, attribute)
+        try:
+            request.attributes[name].CopyFrom(value)
+        except (TypeError, ValueError) as error:
+            raise BadQuestion(f"attributes has a name that is no text: {error}", "attributes") from error
     if question.as_of is not None:
         request.as_of.FromDatetime(_zoned(question.as_of, "as_of"))
     if question.fallback is not None:

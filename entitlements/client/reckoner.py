@@ -17,7 +17,7 @@ from entitlements.client.figures import Count, Detour, LocalFigures, Tally
 from entitlements.client.question import Question
 from entitlements.client.ruling import Ruling, ruling_of_outcome
 from entitlements.client.store_answer import StoreAnswer
-from entitlements.client.wording import Key, TooLarge, call_of, is_plain, key_of, plain_query, refusal
+from entitlements.client.wording import Key, TooLarge, call_of, key_of, ordinary_query, plain_query, refusal
 from entitlements.local.forks import shared_reader
 from entitlements.local.memory import Memory
 from entitlements.local.premises import Premises, Version, is_behind, premises_of
@@ -26,7 +26,7 @@ from entitlements.local.shelf import Shelf
 from entitlements.local.sitting import Moment, Outcome, Sitting
 from entitlements.local.steady_clock import SteadyClock
 from entitlements.local.vantage import Vantage
-from entitlements.policy.ids import ProductId
+from entitlements.policy.ids import ProductId, customer_record_key
 from entitlements.policy.model import Query
 from entitlements.runtime.boot import read_boot_id
 from entitlements.runtime.clock import Clock, SystemClock
@@ -114,7 +114,7 @@ class Reckoner:
             if answer is not None:
                 return answer
         try:
-            call, small = self.call(question, key)
+            call, small = self.call(question)
         except TooLarge:
             self.leave(Detour.TOO_LARGE)
             return None
@@ -127,11 +127,11 @@ class Reckoner:
         query, as_of_ms, wanted, _ = call
         return self._decide(shelf, key if small else None, query, as_of_ms, wanted, even_behind=even_behind)
 
-    def call(self, question: Question, key: Key | None) -> tuple[CheckCall, bool]:
+    def call(self, question: Question) -> tuple[CheckCall, bool]:
         """Return a question as it is decided, and whether it is small enough to be remembered; raises as `call_of` does."""
-        plain = plain_query(question.customer_id, question.feature, self.product) if is_plain(key) else None
-        if plain is not None:
-            return CheckCall(plain, None, None, None), True
+        short = ordinary_query(question, self.product)
+        if short is not None:
+            return CheckCall(short, None, None, None), True
         return call_of(question, self.product, self.vantage.now_ms())
 
     @staticmethod
@@ -149,7 +149,9 @@ class Reckoner:
         return None if key is None else self._memory.get(key)
 
     def shelf(self, product: str) -> Shelf | None:
-        """Return what is kept for a product; None when there is no store of it."""
+        """Return what is kept for a product; None when it is another than the default and there is no store of it."""
+        if product == self.product:
+            return self.own
         found = self._shelves.get(product)
         if found is None and (self._store_dir / feed_directory_name(product)).is_dir():
             found = self._shelve(ProductId(product))
@@ -233,6 +235,9 @@ class Reckoner:
                     return None
                 sitting = self.sit(shelf, view, state)
                 outcome = sitting.decide(query, as_of_ms, behind=behind)
+                if not is_held(sitting, query.customer_id):
+                    self.leave(Detour.NOT_HELD)
+                    return None
         except StoreError as error:
             self.failed(shelf, error)
             return None
@@ -253,6 +258,12 @@ def detour_of(state: StoreState | None) -> Detour:
     if state is None:
         return Detour.NO_STORE
     return Detour.BEHIND if state.complete else Detour.INCOMPLETE
+
+
+def is_held(sitting: Sitting, customer_id: str) -> bool:
+    """Return whether a customer who was just asked about is known or known to be unknown: a partial set may hold nothing about one."""
+    state = sitting.state
+    return state is None or not state.partial or sitting.records.reads.get(customer_record_key(customer_id)) is not None
 
 
 _reckoners: WeakSet[Reckoner] = WeakSet()

@@ -10,9 +10,9 @@ from entitlements.client.answer import Answer
 from entitlements.client.channel import Failure
 from entitlements.client.figures import Detour
 from entitlements.client.question import BadQuestion, Question
-from entitlements.client.reckoner import Kept, Reckoner, detour_of
+from entitlements.client.reckoner import Kept, Reckoner, detour_of, is_held
 from entitlements.client.ruling import ruling_of_outcome
-from entitlements.client.wording import Key, TooLarge, refusal
+from entitlements.client.wording import TooLarge, refusal
 from entitlements.local.premises import is_behind
 from entitlements.local.shelf import Shelf
 from entitlements.local.sitting import Sitting
@@ -105,11 +105,10 @@ class _Batch(ExitStack):
 
     def _item(self, index: int, question: Question) -> _Item | BadQuestion:
         reckoner = self._reckoner
-        key = reckoner.key_of(question)
-        kept = reckoner.kept(key)
+        kept = reckoner.kept(reckoner.key_of(question))
         if kept is not None:
             return _Item(question, kept.premises.shelf, kept, None)
-        call = self._call(index, question, key)
+        call = self._call(index, question)
         if isinstance(call, BadQuestion):
             return call
         shelf = reckoner.shelf(call.query.product)
@@ -117,9 +116,9 @@ class _Batch(ExitStack):
             raise _Left(Detour.NO_STORE)
         return _Item(question, shelf, None, call)
 
-    def _call(self, index: int, question: Question, key: Key | None) -> CheckCall | BadQuestion:
+    def _call(self, index: int, question: Question) -> CheckCall | BadQuestion:
         try:
-            return self._reckoner.call(question, key)[0]
+            return self._reckoner.call(question)[0]
         except TooLarge:
             raise _Left(Detour.TOO_LARGE) from None
         except FieldError as error:
@@ -147,7 +146,7 @@ class _Batch(ExitStack):
         remembered = None if item.kept is None else self._reckoner.give_again(item.kept, sitting, self._now_ms)
         if remembered is not None:
             return remembered
-        call = item.call or self._call(index, item.question, self._reckoner.key_of(item.question))
+        call = item.call or self._call(index, item.question)
         if isinstance(call, BadQuestion):
             return call
         query, as_of_ms, wanted, _ = call
@@ -155,6 +154,8 @@ class _Batch(ExitStack):
         if behind and not self._even_behind:
             raise _Left(Detour.BEHIND)
         outcome = sitting.decide(query, as_of_ms, behind=behind)
+        if not is_held(sitting, query.customer_id):
+            raise _Left(Detour.NOT_HELD)
         answer = self._reckoner.give(ruling_of_outcome(outcome, as_of_ms), outcome, sitting)
         if answer is None:
             raise _Left(None)
@@ -198,6 +199,9 @@ def _page(reckoner: Reckoner, call: ListCall, sitting: Sitting) -> tuple[list[An
                 return answers, call.token_after(last)
             last = key.removeprefix(_FEATURES)
             outcome = sitting.decide(call.query(last))
+            if not is_held(sitting, call.customer_id):
+                reckoner.leave(Detour.NOT_HELD)
+                return None
             if outcome.decision.allowed or not call.allowed_only:
                 answer = reckoner.give(ruling_of_outcome(outcome, None), outcome, sitting)
                 if answer is None:
