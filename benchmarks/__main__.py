@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -29,6 +30,10 @@ BENCHMARKS: Final[Mapping[str, str]] = {
     "micro": "decision cache, decoding and encoding, bytes to bytes",
     "micro_decide": "one decision on decoded records",
     "store": "size and speed of the policy store with 100,000 customers",
+    "churn": "what churn does to the latency of checks, kind by kind",
+    "scale": "several serving processes on one port",
+    "local_mode": "decisions inside a Python application, case by case",
+    "soak": "tens of millions of calls, and the memory afterwards",
     "restart": "restart to first answer from a last known good of 100,000 customers",
 }
 """Single benchmarks with a result of their own; those that measure rows are scenarios of the suite."""
@@ -47,8 +52,8 @@ def usage() -> None:
     print(
         "  the suite's options: --rounds N, --only SCENARIO (repeatable), --fast (a tenth of the time, to see that it works)\n"
     )
-    for name in dict.fromkeys(step.scenario for step in FULL):
-        print(f"  {name:<14} scenario of the suite, alone and in full")
+    print("  `peers`: the others beside our sidecar; or one of these scenarios alone, as long as in `full`:")
+    print(f"    {', '.join(dict.fromkeys(step.scenario for step in FULL))}\n")
     for name, text in {**available(BENCHMARKS), **{name: text for name, (_, text) in COMMANDS.items()}}.items():
         print(f"  {name:<14} {text}")
 
@@ -96,7 +101,14 @@ def run_suite(name: str, steps: Sequence[Step], arguments: Sequence[str]) -> int
     from benchmarks.report.command import summary, write_page  # noqa: PLC0415  a listing needs none of it
     from benchmarks.suite import run_plan  # noqa: PLC0415
 
-    result, path, failed = run_plan(name, chosen, asked.rounds)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what runs must be ended whichever way this is
+    try:
+        result, path, failed = run_plan(name, chosen, asked.rounds)
+    except KeyboardInterrupt:
+        print(
+            "\ninterrupted; what was measured until the last whole scenario is in benchmarks/results", file=sys.stderr
+        )
+        return 130
     print(summary(result))
     print(f"written {path}\nwritten {write_page(result, path)}")
     wrong = sum(row.wrong for row in result.rows)

@@ -25,6 +25,7 @@ class Step:
         generators: Likewise.
         rounds: Repetitions.
         options: What else its `run` is told.
+        is_alone: Whether it brings whom it asks and who asks with it, so that nobody else is prepared for it.
     """
 
     scenario: str
@@ -33,6 +34,7 @@ class Step:
     generators: Sequence[str] = ()
     rounds: int = ROUNDS
     options: Mapping[str, Any] = field(default_factory=dict)
+    is_alone: bool = False
     fast: Mapping[str, Any] = field(default_factory=dict)
     """Options of a hurried run, in place of those."""
 
@@ -54,7 +56,7 @@ STANDARD: Final[Sequence[Step]] = (
         options={"sizes": (1, 20, 100)},
     ),
     Step(scenario="callers", seconds=0.8, subjects=CALLED),
-    Step(scenario="in_process", seconds=0.8, options={"engines": EMBEDDED}),
+    Step(scenario="in_process", is_alone=True, seconds=0.8, options={"engines": EMBEDDED}),
 )
 
 FULL: Final[Sequence[Step]] = (
@@ -68,17 +70,18 @@ FULL: Final[Sequence[Step]] = (
         scenario="endpoints", seconds=2.0, subjects=("sidecar-inline", "sidecar-inline-tls", "sidecar-stock", "redis")
     ),
     Step(scenario="callers", seconds=2.0, subjects=(*CALLED, "sidecar-stock", "grpc-aio", "ceiling-c")),
-    Step(scenario="in_process", seconds=2.0),
-    Step(scenario="churn", seconds=10.0),
-    Step(scenario="propagation", seconds=10.0, fast={"sizes": (1, 3)}),
+    Step(scenario="in_process", is_alone=True, seconds=2.0),
+    Step(scenario="churn", is_alone=True, seconds=6.0, fast={"customers": 1_000}),
+    Step(scenario="propagation", is_alone=True, seconds=10.0, fast={"sizes": (1, 3)}),
     Step(
         scenario="start",
+        is_alone=True,
         seconds=0.0,
         rounds=3,
         options={"sizes": (10_000, 100_000, 1_000_000, 5_000_000)},
         fast={"sizes": (1_000,)},
     ),
-    Step(scenario="scale", seconds=3.0),
+    Step(scenario="scale", is_alone=True, seconds=3.0),
 )
 
 PEERS: Final[Sequence[Step]] = (
@@ -86,7 +89,7 @@ PEERS: Final[Sequence[Step]] = (
     Step(scenario="saturated", seconds=2.0, subjects=BESIDE, generators=("c",)),
     Step(scenario="batch", seconds=1.0, subjects=BESIDE, generators=("c",), options={"sizes": (1, 20, 100)}),
     Step(scenario="callers", seconds=1.0, subjects=BESIDE),
-    Step(scenario="in_process", seconds=1.0),
+    Step(scenario="in_process", is_alone=True, seconds=1.0),
 )
 """Everybody else beside our sidecar, and nothing of ours alone."""
 

@@ -37,13 +37,24 @@ def first_answer_s(sidecar: SidecarProcess) -> tuple[float, check_service_pb2.Ch
     started = perf_counter()
     sidecar.spawn()
     while perf_counter() - started < GIVE_UP_S:
-        if sidecar.socket.exists():
-            opened: Any = grpc.insecure_channel(f"unix:{sidecar.socket}")
-            with opened as channel, contextlib.suppress(grpc.RpcError):
-                answer = check_service_pb2_grpc.CheckServiceStub(channel).Check(question, timeout=1)
-                return perf_counter() - started, answer
+        answer = asked(sidecar, question)
+        if answer is not None:
+            return perf_counter() - started, answer
         sleep(RETRY_S)
     raise SystemExit(f"no answer within {GIVE_UP_S} s:\n{sidecar.log}")
+
+
+def asked(sidecar: SidecarProcess, question: check_service_pb2.CheckRequest) -> check_service_pb2.CheckResponse | None:
+    """Ask over a fresh connection; None when nobody answers."""
+    if not sidecar.socket.exists():
+        return None
+    opened: Any = grpc.insecure_channel(f"unix:{sidecar.socket}")
+    with opened as channel, contextlib.suppress(grpc.RpcError):
+        answer: check_service_pb2.CheckResponse = check_service_pb2_grpc.CheckServiceStub(channel).Check(
+            question, timeout=1
+        )
+        return answer
+    return None
 
 
 def resident_mib(pid: int) -> tuple[float, float]:

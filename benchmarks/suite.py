@@ -88,7 +88,7 @@ class Run:
                 named(self.generators, step.generators, self._leave_out),
             ]
             found = module.run(*chosen, step.rounds, step.seconds, **step.options)
-        except Exception as error:  # noqa: BLE001 - one broken scenario must not cost the others their rows
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - one broken scenario must not cost the others their rows
             traceback.print_exc()
             self.failed.append(step.scenario)
             self._leave_out(
@@ -127,7 +127,10 @@ def run_plan(name: str, steps: Iterable[Step], rounds: int | None = None) -> tup
     from benchmarks.participants import generators, subjects  # noqa: PLC0415  finding them may install and compile
 
     left_out: list[str] = []
-    run = Run(name, subjects(left_out, every=name in EVERY), generators(), left_out=left_out)
+    steps = list(steps)
+    alone = all(step.is_alone for step in steps)
+    every = [] if alone else subjects(left_out, every=name in EVERY)
+    run = Run(name, every, [] if alone else generators(), left_out=left_out)
     path = run.result().write()
     for step in steps:
         run.do(step if rounds is None else replace(step, rounds=rounds))

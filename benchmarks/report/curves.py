@@ -14,7 +14,7 @@ from benchmarks.report.labels import colours, label
 from benchmarks.report.lines import Line, Point, Scale, chart
 from benchmarks.report.scale import count, mebibytes, micros, times
 from benchmarks.report.sections import Section, best_each, ours_first
-from benchmarks.report.targets import CALM, WHILE
+from benchmarks.report.targets import disturbances
 from benchmarks.row import Row
 from benchmarks.spread import (
     Chosen,
@@ -24,7 +24,6 @@ from benchmarks.spread import (
     latency,
     memory,
     per_second,
-    ratio,
 )
 
 NINES: Final = ((0.30103, "50 %"), (1.0, "90 %"), (2.0, "99 %"), (3.0, "99.9 %"), (4.0, "99.99 %"))
@@ -155,7 +154,8 @@ def single(section: Section, found: Found, x: Scale, y: Scale, caption: str) -> 
 def customers(rows: Sequence[Row]) -> Section | None:
     """Draw memory and start over the number of customers."""
     section = Section("customers", "With the number of customers", "", [])
-    kept = over(rows, Chosen(scenario="start", parameters={"from": "warm"}), "customers", memory, higher=False)
+    own = [row for row in rows if row.parameters.get("counted") != "resident"]
+    kept = over(own, Chosen(scenario="start", parameters={"from": "warm"}), "customers", memory, higher=False)
     x, held = Scale("customers", count, is_log=True), Scale("MiB", mebibytes, is_log=True)
     drawn = [
         single(
@@ -178,8 +178,12 @@ def customers(rows: Sequence[Row]) -> Section | None:
 
 def propagation(rows: Sequence[Row]) -> Section | None:
     """Draw the time from a commit until every sidecar denies, over the number of sidecars."""
-    found = over(rows, Chosen(scenario="propagation"), "sidecars", latency("p50"), higher=False)
-    slow = over(rows, Chosen(scenario="propagation"), "sidecars", latency("p99"), higher=False)
+    found = over(
+        rows, Chosen(scenario="propagation", parameters={"until": "last"}), "sidecars", latency("p50"), higher=False
+    )
+    slow = over(
+        rows, Chosen(scenario="propagation", parameters={"until": "last"}), "sidecars", latency("p99"), higher=False
+    )
     both = {
         f"{name}{subject}": points for name, group in (("", found), ("p99 ", slow)) for subject, points in group.items()
     }
@@ -192,22 +196,18 @@ def propagation(rows: Sequence[Row]) -> Section | None:
         for subject, points in both.items()
     ]
     drawing = chart("Propagation", lines, Scale("sidecars", count, is_log=True), Scale("delay", micros, is_log=True))
-    caption = "From the commit of a revoke in the control plane until a sidecar denies; real processes, all on this one machine."
+    caption = "From the commit of a revoke in the control plane until the last sidecar is seen to deny; real processes, all of them and the one that asks on this machine's cores."
     lead = "How long a customer keeps what was just taken away."
     return Section("propagation", "A change reaches every sidecar", lead, [(drawing, caption)])
 
 
 def churn(rows: Sequence[Row]) -> Section | None:
     """Draw the p99 under each disturbance as a multiple of the calm one of the same round."""
-    chosen = Chosen(scenario="churn").among(rows)
-    calm = next((each for each in chosen if each.first.parameters.get(WHILE) == CALM), None)
-    if calm is None:
-        return None
-    lines = []
-    for each in chosen:
-        found = ratio(each, calm, latency("p99"))
-        if found and each is not calm:
-            lines.append(Bar(str(each.first.parameters.get(WHILE)), "ours", found))
+    lines = [
+        Bar(f"{kind}, {customers:,} customers" if isinstance(customers, int) else kind, "ours", found)
+        for kind, customers, found in disturbances(rows)
+        if found is not None
+    ]
     if not lines:
         return None
     drawing = bars("p99 while the sidecar is busy", lines, times)

@@ -1,7 +1,7 @@
 """What subjects are called and what kind of thing each is: kinds are coloured alike and compared with like.
 
 Kinds: `ours`; `variant`, ours in another setting; `engine`, another program that decides from policy; `sdk`, a library that decides inside the application; `handmade`, forty lines
-around a table of answers; `lookup`, a store of answers with no policy; `limit`, what the machine can do and nothing else.
+around a table of answers; `lookup`, a store of answers with no policy; `limit`, what the machine can do and nothing else; `part`, a piece of ours that is weighed.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ LABELS: Final[Mapping[str, Label]] = {
     "sidecar-inline": Label("Entitlements sidecar", "ours"),
     "sidecar-stock": Label("Entitlements, stock transport", "variant"),
     "sidecar-inline-tls": Label("Entitlements, TLS", "variant"),
+    "sidecar": Label("Entitlements sidecar", "ours"),
+    "main process": Label("main process", "part"),
+    "serving process": Label("serving process", "part"),
+    "store on disk": Label("store on disk", "part"),
     "cerbos": Label("Cerbos", "engine"),
     "cerbos-unix": Label("Cerbos, unix socket", "engine"),
     "cerbos-http": Label("Cerbos, HTTP", "engine"),

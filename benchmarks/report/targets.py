@@ -36,11 +36,12 @@ EMBEDDED: Final = (
     "spicedb",
 )
 LOCAL: Final = ("local",)
-"""Local mode of the client."""
+"""Local mode of the client, with its memory of answers as it is by default."""
+ANEW: Final = ("local-anew",)
+"""The same when no answer is remembered."""
 PYTHON: Final = ("python", "python-stub", "redis-py")
-WHILE: Final = "while"
 CALM: Final = "calm"
-"""The parameter that names a disturbance, and its value when there is none."""
+"""The kind of churn that is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,21 +161,39 @@ def local_against_libraries(rows: Sequence[Row]) -> Verdict:
     )
 
 
-def calm_under_churn(rows: Sequence[Row]) -> list[Verdict]:
-    """Judge the p99 under each disturbance against the calm one of the same round; a line without a bound when none was measured."""
-    found = Chosen(scenario="churn").among(rows)
-    calm = next((each for each in found if each.first.parameters.get(WHILE) == CALM), None)
+DISTURBANCES: Final = {
+    "deltas": "1,000 changes a second",
+    "resync": "a new set of all customers",
+    "scrape": "/metrics and /statusz each second",
+    "logs": "a log that nobody reads",
+    "compaction": "the store is compacted",
+}
+
+
+def disturbances(rows: Sequence[Row]) -> list[tuple[str, object, Spread | None]]:
+    """Return each disturbance in words, the number of customers, and its p99 over that of the calm rows beside it."""
+    chosen = Chosen(scenario="churn").among(rows)
+    calm = {each.first.parameters.get("beside"): each for each in chosen if each.first.parameters["kind"] == CALM}
     return [
-        judge(
-            f"p99 at 5,000 checks/s, open loop, while: {each.first.parameters.get(WHILE)}",
-            1.5,
-            ratio(each, calm, latency("p99")),
-            "against calm",
-            at_least=False,
+        (
+            DISTURBANCES.get(kind, kind),
+            each.first.parameters.get("customers"),
+            ratio(each, calm[kind], latency("p99")) if kind in calm else None,
         )
-        for each in found
-        if calm is not None and each is not calm
-    ] or [judge("p99 at 5,000 checks/s while changes, snapshots and compaction run", 1.5, None, "", at_least=False)]
+        for each in chosen
+        if (kind := str(each.first.parameters["kind"])) != CALM
+    ]
+
+
+def calm_under_churn(rows: Sequence[Row]) -> list[Verdict]:
+    """Judge the p99 under each disturbance against the calm one beside it; one line without a figure when none was measured."""
+    found = [(words, measured) for words, _, measured in disturbances(rows)] or [
+        ("changes, a new set, compaction", None)
+    ]
+    return [
+        judge(f"p99 at 5,000 checks/s, open loop, over calm: {words}", 1.5, measured, "", at_least=False)
+        for words, measured in found
+    ]
 
 
 TARGETS: Final[Sequence[Callable[[Sequence[Row]], Verdict]]] = (

@@ -55,7 +55,7 @@ def one_round(number: int, random: Random, factor: float) -> Iterator[Row]:
                 200,
                 int(
                     random.gauss(p50, p50 / 20) * 1000
-                    if random.random() < 0.985
+                    if random.random() < 0.96
                     else p99 * random.uniform(0.8, 1.6) * 1000
                 ),
             )
@@ -104,8 +104,10 @@ def one_round(number: int, random: Random, factor: float) -> Iterator[Row]:
             yield row("batch", subject, "c", "unix", rate=calls, p50=900, p99=2000, parameters={"batch": size})
     for subject, (typical, slow) in EMBEDDED.items():
         yield row("in_process", subject, "in-process", "in-process", p50=typical, p99=slow, rate=1e6 / typical)
-    for what, tail in (("calm", 400), ("1,000 deltas/s", 480), ("snapshot of 100,000", 700), ("compaction", 430)):
-        yield row("churn", "sidecar-inline", "c", "unix", p50=150, p99=tail, rate=5000, parameters={"while": what})
+    for beside, tail in (("deltas", 480), ("resync", 700), ("compaction", 430)):
+        for kind, slowest in (("calm", 400), (beside, tail)):
+            parameters = {"kind": kind, "beside": beside, "rate": 5000, "customers": 1000}
+            yield row("churn", "sidecar-inline", "c", "unix", p50=150, p99=slowest, rate=5000, parameters=parameters)
     for sidecars in (1, 10, 50):
         yield row(
             "propagation",
@@ -114,11 +116,11 @@ def one_round(number: int, random: Random, factor: float) -> Iterator[Row]:
             "unix",
             p50=7000 + 200 * sidecars,
             p99=14_000 + 900 * sidecars,
-            parameters={"sidecars": sidecars},
+            parameters={"sidecars": sidecars, "until": "last"},
         )
     for customers in (10_000, 100_000, 1_000_000):
         for start in ("cold", "warm"):
-            parameters = {"customers": customers, "from": start}
+            begun = {"customers": customers, "from": start}
             yield row(
                 "start",
                 "sidecar",
@@ -126,7 +128,7 @@ def one_round(number: int, random: Random, factor: float) -> Iterator[Row]:
                 "unix",
                 p50=300_000 + customers * 3,
                 p99=400_000 + customers * 3,
-                parameters=parameters,
+                parameters=begun,
             )
         for part, held in (
             ("main process", 45 + customers / 9000),
@@ -134,7 +136,12 @@ def one_round(number: int, random: Random, factor: float) -> Iterator[Row]:
             ("store on disk", customers / 5000),
         ):
             yield row(
-                "start", part, "python", "unix", rss_mib=held, parameters={"customers": customers, "from": "warm"}
+                "start",
+                part,
+                "python",
+                "unix",
+                rss_mib=held,
+                parameters={"customers": customers, "from": "warm", "counted": "proportional"},
             )
     yield row("saturated", "wrong-one", "c", "unix", rate=1e6, wrong=3, errors={"UNAVAILABLE": 2})
 
