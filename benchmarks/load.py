@@ -141,8 +141,8 @@ def remarks(load: Load, outcome: Outcome) -> list[str]:
         made.append(
             "from sending " + ", ".join(f"{name} {sent[name] / 1000:.3f}" for name in ("p50", "p99", "max")) + " ms"
         )
-    if load.rate is not None and outcome.asked_per_second < 0.98 * load.rate:
-        made.append(f"only {outcome.asked_per_second:,.0f}/s could be asked: this client was the bottleneck")
+    late = outcome.held_up(load)
+    made += [late] if late else []
     if outcome.errors:
         made.append("failed: " + ", ".join(f"{count:,} {name}" for name, count in sorted(outcome.errors.items())))
     if outcome.wrong:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from benchmarks.generators.latencies import Latencies
 from benchmarks.generators.question import Question
 from benchmarks.subjects.subject import Endpoint
+
+REACHED: Final = 0.98
+"""An open loop that asked less than this share of its rate was held up."""
+
+LATE_US: Final = 100.0
+LATE_SHARE: Final = 0.25
+"""A median lateness of the generator beyond both is worth telling."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +59,21 @@ class Outcome:
     connects: int = 0
     """How often a connection was opened; 0 when the generator does not say."""
     note: str = ""
+
+    def held_up(self, load: Load) -> str:
+        """Return in what way the generator, not the server, made an open loop late; empty when it kept up."""
+        if load.rate is None:
+            return ""
+        wanted = load.rate * load.seconds
+        chance = 3 * math.sqrt(wanted) if load.poisson else 0.0  # random instants are a few more or less than wanted
+        if self.asked_per_second * load.seconds < REACHED * wanted - chance:
+            return f"only {self.asked_per_second:,.0f}/s could be asked: the generator was the bottleneck"
+        if self.from_sent is None or not self.from_sent.cells or not self.latencies.cells:
+            return ""
+        due, sent = self.latencies.summary_us()["p50"], self.from_sent.summary_us()["p50"]
+        if due - sent > max(LATE_US, LATE_SHARE * due):
+            return f"half of the calls waited {due - sent:,.0f} us and longer in the generator"
+        return ""
 
 
 class GeneratorFailed(Exception):  # noqa: N818 - names what happened

@@ -21,8 +21,6 @@ PATIENCE: Final = 3
 """How often a better moment is waited for, and how often a row is measured at most."""
 
 PAUSE_S: Final = 0.3
-REACHED: Final = 0.98
-"""An open loop that asked less than this share of its rate was held up by the generator."""
 
 
 def say(text: str) -> None:
@@ -104,9 +102,7 @@ class Measurement:
         used: float, others: float, uneven: str,
     ) -> Row:  # fmt: skip
         pids = subject.pids()
-        rate = self.load.rate
-        behind = rate is not None and outcome.asked_per_second < REACHED * rate
-        short = f"asked {outcome.asked_per_second:.0f}/s only: the generator was the bottleneck" if behind else ""
+        late = outcome.held_up(self.load)
         silent = "no answer in the measured part" if outcome.calls == 0 else ""
         wrong = f"first wrong: {outcome.first_wrong}" if outcome.first_wrong else ""
         return Row(
@@ -127,7 +123,7 @@ class Measurement:
             histogram=outcome.latencies.encoded(),
             server_cpu_us=round(used * 1e6 / outcome.all_calls, 2) if pids and outcome.all_calls else None,
             rss_mib=round(resident_mib(pids), 1) if pids else None,
-            note="; ".join(text for text in (subject.note, outcome.note, short, silent, uneven, wrong) if text),
+            note="; ".join(text for text in (subject.note, outcome.note, late, silent, uneven, wrong) if text),
         )
 
     def _parameters(self) -> dict[str, int | float | str]:

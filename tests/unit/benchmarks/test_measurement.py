@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -152,7 +153,18 @@ def test_a_row_holds_what_was_asked_and_seen() -> None:
     assert row.rss_mib is not None
     assert row.server_cpu_us is not None
     assert row.rss_mib > 1
-    assert row.note == "a toy; asked 50/s only: the generator was the bottleneck; first wrong: q"
+    assert row.note == "a toy; only 50/s could be asked: the generator was the bottleneck; first wrong: q"
+
+
+def test_a_generator_that_was_late_is_told_from_a_server_that_was() -> None:
+    """Fewer calls than wanted, or calls that waited before they were sent; random instants are a few more or less by nature."""
+    load = Load(rate=1000, seconds=2, poisson=True)
+    slow, quick = Latencies.of([900_000]), Latencies.of([100_000])
+    outcome = replace(seen(5, asked=975), latencies=slow, from_sent=slow)
+    assert not outcome.held_up(load)
+    assert not outcome.held_up(replace(load, rate=None))
+    assert "bottleneck" in outcome.held_up(replace(load, poisson=False))
+    assert "waited 800 us" in replace(outcome, from_sent=quick).held_up(load)
 
 
 def test_what_cannot_be_asked_or_fails_is_no_row(capsys: pytest.CaptureFixture[str]) -> None:
