@@ -26,7 +26,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 
 BENCHMARKS: Final[Mapping[str, str]] = {
     "revoke": "from a revoke over REST until both sidecars deny, over real processes",
-    "load": "open-loop load on one sidecar: latency at a stated rate, through the Python client",
+    "load": "load on one sidecar, yours or one of its own: latency at a stated rate, every answer checked (--help)",
     "micro": "decision cache, decoding and encoding, bytes to bytes",
     "micro_decide": "one decision on decoded records",
     "store": "size and speed of the policy store with 100,000 customers",
@@ -52,7 +52,7 @@ def usage() -> None:
     print(
         "  the suite's options: --rounds N, --only SCENARIO (repeatable), --fast (a tenth of the time, to see that it works)\n"
     )
-    print("  `peers`: the others beside our sidecar; or one of these scenarios alone, as long as in `full`:")
+    print("  or one of these scenarios alone, as long as in `full`:")
     print(f"    {', '.join(dict.fromkeys(step.scenario for step in FULL))}\n")
     for name, text in {**available(BENCHMARKS), **{name: text for name, (_, text) in COMMANDS.items()}}.items():
         print(f"  {name:<14} {text}")
