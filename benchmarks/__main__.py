@@ -98,7 +98,8 @@ def run_suite(name: str, steps: Sequence[Step], arguments: Sequence[str]) -> int
     if unknown:
         parser.error(f"no such scenario here: {', '.join(sorted(unknown))}")
     chosen = [step.hurried() if asked.fast else step for step in steps if not asked.only or step.scenario in asked.only]
-    from benchmarks.report.command import summary, write_page  # noqa: PLC0415  a listing needs none of it
+    from benchmarks.report.command import write_page  # noqa: PLC0415  a listing needs none of it
+    from benchmarks.report.terminal import summary  # noqa: PLC0415
     from benchmarks.suite import run_plan  # noqa: PLC0415
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what runs must be ended whichever way this is

@@ -11,7 +11,7 @@ from typing import Final
 from benchmarks.report.page import page
 from benchmarks.report.picture import NoFontError, write
 from benchmarks.report.published import DOCUMENTS, refreshed
-from benchmarks.report.targets import verdicts
+from benchmarks.report.terminal import summary
 from benchmarks.result import RESULTS, ROOT, Result
 from benchmarks.suite import title_of
 
@@ -24,12 +24,6 @@ def write_page(result: Result, path: Path) -> Path:
     target = path.with_suffix(".html")
     target.write_text(page(result, titles), encoding="utf-8")
     return target
-
-
-def summary(result: Result) -> str:
-    """Return the targets for a terminal."""
-    lines = [f"  {each.answer:<4}{each.bound:>12}  {each.words:<26}{each.target}" for each in verdicts(result.rows)]
-    return "\n".join(["  met       bound  measured (least to greatest)  target", *lines])
 
 
 def newest() -> Path | None:
