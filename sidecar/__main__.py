@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Final
 
 from entitlements.runtime.clock import SystemClock
+from entitlements.runtime.courtesy import step_back
 from entitlements.runtime.locks import FileLock, LockTaken
 from entitlements.runtime.settings import SettingsError, load
 from entitlements.store.access import Access
@@ -47,15 +48,14 @@ def main(argv: Sequence[str]) -> int:
     old = predecessors(settings.store_dir)
     launch = Launch(settings, os.environ, "go takeover" if 0 in old else "go", clock)
 
+    step_back()  # from here on what answers goes first; it has been started, and its successors come from the launch too
     ended_early = partial(_end_early, launch)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ended_early)  # until the event loop has handlers of its own
     # On a small machine the three interpreters share two cores, and this one is not what the first answer waits for.
     launch.finished.wait(YIELD_S)
-    from entitlements.runtime import logs  # noqa: PLC0415 - large imports come after the launch, and run beside it
-    from sidecar.app import run_app  # noqa: PLC0415
+    from sidecar.app import run_app  # noqa: PLC0415 - large imports come after the launch, and run beside it
 
-    logs.configure(settings.log_level, settings.log_format, process="main")
     return run_app(settings, launch, clock, started_mono_ms, old)
 
 

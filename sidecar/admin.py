@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Protocol
 
+import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -27,6 +29,15 @@ class Observed(Protocol):
 
     async def status(self) -> dict[str, Any]:
         """Return everything that a person at three in the morning wants to know."""
+
+
+class Pages(uvicorn.Server):
+    """uvicorn inside a process that has signal handlers of its own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
 
 
 def build_admin(observed: Observed) -> Starlette:

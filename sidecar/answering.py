@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
+import subprocess
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -19,7 +19,6 @@ from entitlements.runtime.metrics import Meters
 from entitlements.runtime.supervisor import LONGEST_PAUSE_S, Child, Supervisor
 from sidecar import metrics
 from sidecar.intercom import Predecessor, ask, process_name
-from sidecar.launch import start_serving
 from sidecar.upkeep import ASK_S, Upkeep
 
 LOOK_S: Final = 0.01
@@ -33,11 +32,18 @@ class AnsweringProcess:
     """One of them: its supervisor, what it said last, and the process of an earlier sidecar in whose place it came."""
 
     def __init__(
-        self, number: int, upkeep: Upkeep, meters: Meters, clock: Clock, predecessor: Predecessor | None
+        self,
+        number: int,
+        start: Callable[[int], subprocess.Popen[bytes]],
+        upkeep: Upkeep,
+        meters: Meters,
+        clock: Clock,
+        predecessor: Predecessor | None,
     ) -> None:
         """Start nothing yet."""
         self.number = number
         self.name = process_name(number)
+        self._start = start
         self.upkeep = upkeep
         self._predecessor = predecessor
         self._stopping = False
@@ -56,7 +62,7 @@ class AnsweringProcess:
         )
 
     def _spawn(self) -> Child:
-        return Child(self.name, start_serving(os.environ, self.number))
+        return Child(self.name, self._start(self.number))
 
     async def keep(self, first: Child | None = None) -> None:
         """Look after it until `stop`; `first` is one that was started and ordered already. ChildFailed as in `Supervisor.keep`."""
@@ -115,15 +121,16 @@ class AnsweringProcesses:
     def __init__(
         self,
         count: int,
+        start: Callable[[int], subprocess.Popen[bytes]],
         products: tuple[str, ...],
         on_damage: Callable[[str], None],
         meters: Meters,
         clock: Clock,
         predecessors: Mapping[int, Predecessor],
     ) -> None:
-        """Start nothing yet. `on_damage` hears the product of which any of them has read a damaged record."""
+        """Start nothing yet. `start` starts one by its number; `on_damage` hears of which product any of them has read a damaged record."""
         self._all = [
-            AnsweringProcess(number, Upkeep(products, on_damage), meters, clock, predecessors.get(number))
+            AnsweringProcess(number, start, Upkeep(products, on_damage), meters, clock, predecessors.get(number))
             for number in range(count)
         ]
         self._surplus = [predecessor for number, predecessor in predecessors.items() if number >= count]

@@ -10,7 +10,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +22,9 @@ from entitlements.runtime import logs
 from entitlements.runtime.boot import read_boot_id
 from entitlements.runtime.clock import Clock
 from entitlements.runtime.exposition import merge
+from entitlements.runtime.garbage import settle
 from entitlements.runtime.metrics import Meters
+from entitlements.runtime.outlet import STANDARD_ERROR, Outlet
 from entitlements.runtime.supervisor import Child, ChildFailed
 from entitlements.store.access import Access
 from entitlements.store.errors import CorruptStore, NothingStored, StoreUnwritable
@@ -31,7 +33,7 @@ from entitlements.store.setaside import set_aside
 from entitlements.store.writer import StoreWriter
 from entitlements.wire.envelope import KeyRing, Refused
 from sidecar import metrics
-from sidecar.admin import build_admin
+from sidecar.admin import Pages, build_admin
 from sidecar.answering import AnsweringProcesses
 from sidecar.feed.loop import FeedLoop
 from sidecar.feed.parts import Connections, Identity
@@ -64,8 +66,10 @@ class App:
         self._launch = launch
         self._clock = clock
         self._started_mono_ms = started_mono_ms
+        self._meters = Meters((*metrics.MAIN, *metrics.EVERY))
+        outlet = Outlet(STANDARD_ERROR, self._meters.counter(metrics.LOG_LINES_DROPPED).inc)
+        logs.configure(settings.log_level, settings.log_format, process="main", stream=outlet)
         self._log = logs.logger()
-        self._meters = Meters(metrics.MAIN)
         self._figures = FeedFigures(self._meters, settings.products)
         self._boot_id = read_boot_id()
         self._identity = Identity(
@@ -75,7 +79,13 @@ class App:
         )
         self._feeds: dict[str, FeedLoop] = {}
         self._answering = AnsweringProcesses(
-            settings.serving_processes, settings.products, self._on_damage, self._meters, clock, predecessors
+            settings.serving_processes,
+            launch.start_serving,
+            settings.products,
+            self._on_damage,
+            self._meters,
+            clock,
+            predecessors,
         )
         self._draining = asyncio.Event()
         self._ready_once = False
@@ -131,7 +141,7 @@ class App:
                 self._log.info("store checked", product=product, result=one.result, detail=one.detail)
 
     async def _serve(self, listener: socket.socket) -> int:
-        pages = _Pages(uvicorn.Config(build_admin(self), log_config=None, access_log=False, lifespan="off"))
+        pages = Pages(uvicorn.Config(build_admin(self), log_config=None, access_log=False, lifespan="off"))
         async with self._connections() as connections:
             serving = asyncio.create_task(self._answering.keep(Child("serving", self._launch.serving)))
             kept = [asyncio.create_task(self._follow(product, connections)) for product in self._settings.products]
@@ -232,6 +242,7 @@ class App:
             self._ready_once = True
             took_ms = self._clock.monotonic_ms() - self._started_mono_ms
             self._meters.gauge(metrics.START_DURATION).set(took_ms / 1000)
+            settle()
         return problems
 
     async def metrics(self) -> bytes:
@@ -269,15 +280,6 @@ def _feed_facts(feed: FeedLoop) -> dict[str, Any]:
         "breakers": {"redis": status.redis_breaker.name.lower(), "control": status.control_breaker.name.lower()},
         "counters": dict(status.counters),
     }
-
-
-class _Pages(uvicorn.Server):
-    """uvicorn inside a process that has signal handlers of its own."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone."""
-        yield
 
 
 def run_app(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,8 @@ VERIFIED: Final = 0
 ABSENT: Final = 3
 VERIFY_S: Final = 120
 """No store that is worth waiting for takes longer; it is set aside then, as a damaged one is."""
+QUIET_CORE: Final = {"GRPC_VERBOSITY": "NONE"}
+"""gRPC's core writes to standard error itself, a line for each handshake that fails: with a pipe that nobody reads, its threads would hang."""
 SERVING_MODULE: Final = "sidecar.serving.process"
 VERIFY_MODULE: Final = "sidecar.feed.verify"
 
@@ -40,7 +43,8 @@ def verify_command(directory: Path, settings: SidecarSettings, product: str) -> 
     """Return the command line of a check; written out here, because importing its module costs a tenth of a second."""
     keys = ",".join(key.hex() for key in settings.root_keys)
     options = ["--store", str(directory), "--root-keys", keys, "--product", product]
-    return [sys.executable, "-m", VERIFY_MODULE, *options]
+    extent = ["--working-set"] if settings.working_set else []
+    return [sys.executable, "-m", VERIFY_MODULE, *options, *extent]
 
 
 def start_check(command: list[str]) -> subprocess.Popen[bytes]:
@@ -55,7 +59,7 @@ def start_serving(environ: Mapping[str, str], number: int = 0) -> subprocess.Pop
         bufsize=0,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=dict(environ),
+        env={**QUIET_CORE, **environ},
         start_new_session=True,
     )
 
@@ -75,8 +79,15 @@ class Launch:
             for product in settings.products
             for directory in [settings.store_dir / feed_directory_name(product)]
         }
-        self.serving = start_serving(environ)
+        self._environ = environ
+        # A process inherits the priority of the thread that starts it: this one keeps the normal one when others step back.
+        self._nursery = ThreadPoolExecutor(1, thread_name_prefix="nursery")
+        self.serving = self.start_serving(0)
         threading.Thread(target=self._conclude, name="launch", daemon=True).start()
+
+    def start_serving(self, number: int) -> subprocess.Popen[bytes]:
+        """Start a process that answers, at normal priority."""
+        return self._nursery.submit(start_serving, self._environ, number).result()
 
     def _conclude(self) -> None:
         for product, (directory, check) in self._checks.items():

@@ -81,6 +81,13 @@ TLS_RENEWALS: Final = Metric(
     "Changes of the certificate files that were noticed, by result: loaded, or refused because the files do not belong together.",
     ("result",),
 )
+LOG_LINES_DROPPED: Final = Metric(
+    "entitlements_log_lines_dropped_total",
+    Kind.COUNTER,
+    "Log lines that were dropped because whoever reads standard error does not keep up; nothing waits for it.",
+)
+EVERY: Final = (LOG_LINES_DROPPED,)
+"""Counted in every process of a sidecar."""
 TALLIED: Final = (CHECK_DURATION, CHECKS, DECISION_CACHE)
 """Counted by the tally of the serving process itself, which is cheaper than a collector of the client library."""
 SERVING: Final = (
@@ -261,5 +268,7 @@ def pages() -> dict[str, str]:
         + reference_table((*TALLIED, *SERVING))
         + "\n## The main process\n\n"
         + reference_table(MAIN)
+        + "\n## Every process\n\n"
+        + reference_table(EVERY)
     )
     return {"docs/reference/metrics.md": page}

@@ -10,7 +10,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, MutableMapping
-from typing import Any, Final, TextIO
+from typing import Any, Final, Protocol, TextIO, cast
 
 import structlog
 
@@ -48,7 +48,20 @@ def _masked(value: Any) -> Any:
     return value
 
 
-def configure(level: str, form: str, *, process: str, stream: TextIO | None = None) -> None:
+class Stream(Protocol):
+    """What lines are written to: a text file, or an `Outlet`."""
+
+    def write(self, text: str, /) -> int:
+        """Take one whole line."""
+
+    def flush(self) -> None:
+        """Bring it out."""
+
+    def isatty(self) -> bool:
+        """Return whether a person looks at it."""
+
+
+def configure(level: str, form: str, *, process: str, stream: Stream | None = None) -> None:
     """Set up the logs of this process, once, at start. `level` and `form` are of LEVELS and FORMATS; ValueError otherwise.
 
     Lines go to standard error unless `stream` is given, and every line carries the name of the process. The standard library's
@@ -56,7 +69,7 @@ def configure(level: str, form: str, *, process: str, stream: TextIO | None = No
     """
     if level not in LEVELS or form not in FORMATS:
         raise ValueError(f"log level is one of {', '.join(LEVELS)} and format one of {', '.join(FORMATS)}")
-    output = sys.stderr if stream is None else stream
+    output: Stream = sys.stderr if stream is None else stream
     shared: list[Callable[..., Any]] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -74,7 +87,7 @@ def configure(level: str, form: str, *, process: str, stream: TextIO | None = No
     structlog.configure(
         processors=[*shared, *ending],
         wrapper_class=structlog.make_filtering_bound_logger(numeric),
-        logger_factory=structlog.PrintLoggerFactory(output),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", output)),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(output)

@@ -8,6 +8,7 @@ from entitlements.policy.feed_state_commands import FetchSnapshot
 from entitlements.policy.feed_state_events import DeltaArrived, Event, HeartbeatArrived, NudgeArrived
 from entitlements.policy.feed_state_value import Path, Version
 from entitlements.runtime.clock import Clock
+from entitlements.runtime.courtesy import give_way
 from entitlements.wire import snapshot
 from entitlements.wire.envelope import (
     FeedCatalogue,
@@ -90,7 +91,9 @@ class Inspector:
         return records
 
     def _verified(self, raw: bytes) -> FeedMessage:
-        return self._ring.verify(raw, self._product, self._clock.now_ms())
+        message = self._ring.verify(raw, self._product, self._clock.now_ms())
+        give_way()
+        return message
 
     def __repr__(self) -> str:
         """Show feed and key set."""

@@ -14,7 +14,6 @@ protocol with whoever starts it:
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 import os
 import signal
@@ -31,6 +30,7 @@ from entitlements.local.shelf import open_shelves
 from entitlements.local.steady_clock import SteadyClock
 from entitlements.runtime.boot import read_boot_id
 from entitlements.runtime.clock import SystemClock
+from entitlements.runtime.garbage import settle
 from entitlements.runtime.locks import FileLock, LockTaken
 from entitlements.runtime.metrics import Meters
 from entitlements.runtime.settings import SettingsError, load
@@ -60,10 +60,11 @@ class Serving:
         self._settings = settings
         self._number = number
         self._stop = threading.Event()
-        self._log = Log(settings.log_level, settings.log_format, process_name(number))
+        meters = Meters((*metrics.SERVING, *metrics.EVERY))
+        dropped = meters.counter(metrics.LOG_LINES_DROPPED).inc
+        self._log = Log(settings.log_level, settings.log_format, process_name(number), dropped)
         boot_id = read_boot_id()
         clock = SteadyClock(SystemClock())
-        meters = Meters(metrics.SERVING)
         fallbacks = load_fallbacks(settings.fallbacks, settings.products)
         report = Report(self._log)
         engine = Engine(
@@ -100,9 +101,7 @@ class Serving:
         try:
             self._transport.bind(takeover=takeover or has_siblings(self._settings.store_dir, self._number))
             self._transport.start()
-            # What exists now lives as long as the process: the collector need not look at it again and again.
-            gc.collect()
-            gc.freeze()
+            settle()
             announce({"pid": os.getpid(), "port": self._transport.tcp_port, "intercom": str(path)})
             self._log.info("answering", transport=repr(self._transport), takeover=takeover)
             if api_implementation.Type() != "upb":

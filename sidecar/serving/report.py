@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any, Final
+
+from entitlements.runtime.outlet import STANDARD_ERROR, Outlet
 
 TOLD: Final = 100
 """After the first, one in this many failures of the same kind is told."""
@@ -12,11 +15,14 @@ TOLD: Final = 100
 class Log:
     """The log of this process, set up at its first line: the library is large, and the first answer does not wait for it."""
 
-    def __init__(self, level: str, form: str, process: str = "serving") -> None:
-        """Remember how to write, and under which name of this process."""
+    def __init__(
+        self, level: str, form: str, process: str = "serving", on_drop: Callable[[], None] = lambda: None
+    ) -> None:
+        """Remember how to write, and under which name of this process; `on_drop` hears of each line that found no way out."""
         self._level = level
         self._form = form
         self._process = process
+        self._outlet = Outlet(STANDARD_ERROR, on_drop)
         self._made: Any = None
 
     def __getattr__(self, name: str) -> Any:
@@ -24,7 +30,7 @@ class Log:
         if self._made is None:
             from entitlements.runtime import logs  # noqa: PLC0415 - see the class
 
-            logs.configure(self._level, self._form, process=self._process)
+            logs.configure(self._level, self._form, process=self._process, stream=self._outlet)
             self._made = logs.logger()
         return getattr(self._made, name)
 

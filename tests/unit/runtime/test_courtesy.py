@@ -1,0 +1,62 @@
+"""Stepping back and giving way, and a collector that finds nothing to do."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from entitlements.runtime.courtesy import NICE, give_way
+from entitlements.runtime.garbage import MIDDLE, OLD, YOUNG
+
+STEPPING_BACK = """
+import os, subprocess, sys
+from concurrent.futures import ThreadPoolExecutor
+from entitlements.runtime.courtesy import step_back
+NICENESS = [sys.executable, "-c", "import os; print(os.nice(0))"]
+nursery = ThreadPoolExecutor(1)
+nursery.submit(int).result()
+step_back()
+niceness = lambda: subprocess.run(NICENESS, stdout=subprocess.PIPE, check=True).stdout.decode().strip()
+print(os.nice(0), ThreadPoolExecutor(1).submit(os.nice, 0).result(), niceness(), nursery.submit(niceness).result())
+"""
+SETTLING = """
+import gc
+from entitlements.runtime.garbage import settle
+settle()
+print(gc.get_threshold(), gc.get_freeze_count() > 1000)
+"""
+
+
+def run(program: str) -> str:
+    """Run a program and return what it prints."""
+    return subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have priorities of their own on Linux alone")
+def test_threads_and_children_step_back_but_for_those_of_an_earlier_thread() -> None:
+    """What the thread starts afterwards is as low as it is; a thread from before starts normal processes."""
+    present = os.nice(0)
+    wanted = max(present, NICE)
+    assert run(STEPPING_BACK) == f"{wanted} {wanted} {wanted} {present}"
+
+
+def test_giving_way_costs_next_to_nothing() -> None:
+    """Ten thousand times within a moment, from any thread."""
+
+    def often() -> None:
+        for _ in range(10_000):
+            give_way()
+
+    with ThreadPoolExecutor(1) as elsewhere:
+        elsewhere.submit(often).result(timeout=10)
+
+
+def test_settled_process_looks_at_young_objects_alone() -> None:
+    """Whatever exists is exempt."""
+    assert run(SETTLING) == f"({YOUNG}, {MIDDLE}, {OLD}) True"
+    assert gc.isenabled()
