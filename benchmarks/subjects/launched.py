@@ -23,6 +23,12 @@ STOP_S: Final = 5.0
 TAIL_BYTES: Final = 2_000
 
 
+def tied_to_us(command: Sequence[str]) -> list[str]:
+    """Return the command so that the kernel ends its process with ours, however ours ends; as it is where `setpriv` (util-linux) is missing."""
+    setpriv = shutil.which("setpriv")
+    return list(command) if setpriv is None else [setpriv, "--pdeathsig", "KILL", "--", *command]
+
+
 class Launched:
     """Start it with `start`, which returns its first line; `folder` is its own, short enough for unix sockets, and goes with `stop`."""
 
@@ -49,7 +55,12 @@ class Launched:
         log = self.folder / "log"
         with log.open("wb") as errors:
             self._process = subprocess.Popen(
-                command, env=environ, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors
+                tied_to_us(command),
+                env=environ,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
             )
         line = self._first_line(self._process)
         if not line.endswith(b"\n"):

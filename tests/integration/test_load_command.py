@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,11 +20,12 @@ from benchmarks.generators.generator import Generator, GeneratorFailed, Load
 from benchmarks.generators.h2load import H2load
 from benchmarks.generators.question import Question
 from benchmarks.questions import PAIRS, Ask
-from benchmarks.result import Result
+from benchmarks.result import ROOT, Result
 from benchmarks.subjects.bare import Ceiling, DictServer, EmptyTransport
 from benchmarks.subjects.our_questions import our_questions
 from benchmarks.subjects.sidecar import Sidecar
 from benchmarks.subjects.subject import Subject
+from tests.support.processes import is_running, wait_until
 
 MISSING = why_not()
 needs_c = pytest.mark.skipif(MISSING is not None, reason=f"the C client cannot be compiled: {MISSING}")
@@ -211,3 +215,20 @@ def test_tls_is_spoken_and_verified(transport: str) -> None:
         assert set(stranger.errors) == {"CONNECTION"}
     finally:
         sidecar.stop()
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv (util-linux) is not installed")
+def test_a_server_does_not_outlive_a_benchmark_that_is_killed() -> None:
+    """Not even SIGKILL leaves one behind."""
+    code = (
+        "import sys; from benchmarks.subjects.bare import DictServer; server = DictServer('threads'); server.start();"
+        "print(server.pids()[0], flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as benchmark:
+        assert benchmark.stdout is not None
+        server = int(benchmark.stdout.readline())
+        assert is_running(server)
+        benchmark.kill()
+    wait_until(lambda: not is_running(server), 10, "the end of the server")
