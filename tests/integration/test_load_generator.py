@@ -16,6 +16,7 @@ import grpc
 import pytest
 
 from benchmarks.generators.c_client import CClient
+from benchmarks.generators.checking import is_met
 from benchmarks.generators.compiled import why_not
 from benchmarks.generators.generator import GeneratorFailed, Load
 from benchmarks.generators.question import Expectation, Question, contains, equals, lacks, numbers, starts
@@ -117,6 +118,23 @@ def test_errors_are_counted_by_status(tmp_path: Path) -> None:
     assert outcome.calls == 0
     assert set(outcome.errors) == {"RESOURCE_EXHAUSTED"}
     assert outcome.wrong == outcome.errors["RESOURCE_EXHAUSTED"] > 0
+
+
+def test_a_deadline_is_carried_and_its_end_is_counted(tmp_path: Path) -> None:
+    """A server that takes longer than the caller gives it is no success."""
+    patience: list[float] = []
+
+    def slow(_: check_service_pb2.CheckRequest, context: grpc.ServicerContext) -> check_service_pb2.CheckResponse:
+        patience.append(context.time_remaining())
+        time.sleep(0.1)
+        return check_service_pb2.CheckResponse()
+
+    with answering(slow, tmp_path) as endpoint:
+        load = Load(connections=1, streams=2, seconds=0.5, warm_up_s=0, deadline_ms=30)
+        outcome = CClient().run(endpoint, check_questions(), load)
+    assert 0 < max(patience) <= 0.03
+    assert outcome.calls == 0
+    assert sum(outcome.errors.values()) > 0
 
 
 def test_an_unknown_method_is_an_error(tmp_path: Path) -> None:
@@ -263,6 +281,7 @@ def test_expectations_of_a_message(tmp_path: Path, expectation: Expectation, met
         outcome = CClient().run(endpoint, [question], Load(seconds=0.05, warm_up_s=0))
     assert outcome.calls > 0
     assert outcome.wrong == (0 if met else outcome.calls)
+    assert is_met(question, answer.SerializeToString()) == met
 
 
 @pytest.mark.parametrize("kind", ["unix", "tcp"])
