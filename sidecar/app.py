@@ -35,9 +35,12 @@ from entitlements.wire.envelope import KeyRing, Refused
 from sidecar import metrics
 from sidecar.admin import Pages, build_admin
 from sidecar.answering import AnsweringProcesses
+from sidecar.feed.errand_desk import ErrandDesk
 from sidecar.feed.loop import FeedLoop
 from sidecar.feed.parts import Connections, Identity
+from sidecar.feed.procurement import Procurement
 from sidecar.feed_figures import FeedFigures
+from sidecar.hatch import hatch_path
 from sidecar.housekeeping import Housekeeping
 from sidecar.intercom import Predecessor
 from sidecar.launch import Launch
@@ -145,6 +148,9 @@ class App:
         async with self._connections() as connections:
             serving = asyncio.create_task(self._answering.keep(Child("serving", self._launch.serving)))
             kept = [asyncio.create_task(self._follow(product, connections)) for product in self._settings.products]
+            if self._settings.working_set:
+                desk = ErrandDesk(hatch_path(self._settings.store_dir), self._procurement_of)
+                kept.append(asyncio.create_task(desk.keep()))
             shown = asyncio.create_task(pages.serve([listener]))
             draining = asyncio.create_task(self._draining.wait())
             try:
@@ -188,7 +194,8 @@ class App:
                 access = Access.named(self._settings.store_access)
                 with StoreWriter(directory, self._settings.store_map_bytes, self._boot_id, access) as writer:
                     ring = KeyRing(self._settings.root_keys, writer.floor.key_set_version)
-                    parts = connections.parts(product, writer, ring, self._identity, self._figures)
+                    room = self._settings.working_set
+                    parts = connections.parts(product, writer, ring, self._identity, self._figures, room)
                     await self._run(FeedLoop(parts), product, writer, directory)
             except CorruptStore as error:
                 self._meters.counter(metrics.STORES_SET_ASIDE, product).inc()
@@ -217,6 +224,10 @@ class App:
         finally:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
+
+    def _procurement_of(self, product: str) -> Procurement | None:
+        feed = self._feeds.get(product)
+        return None if feed is None else feed.procurement
 
     def _on_damage(self, product: str) -> None:
         feed = self._feeds.get(product)
@@ -260,26 +271,12 @@ class App:
             "serving": answering[0],
             "also_serving": answering[1:],
             "start": {product: one.result for product, one in self._launch.results.items()},
-            "feeds": {product: _feed_facts(feed) for product, feed in self._feeds.items()},
+            "feeds": {product: feed.status.facts() for product, feed in self._feeds.items()},
         }
 
     def __repr__(self) -> str:
         """Show the process that answers and the feeds."""
         return f"<App [{self._answering!r} | {len(self._feeds)} feeds]>"
-
-
-def _feed_facts(feed: FeedLoop) -> dict[str, Any]:
-    status = feed.status
-    return {
-        "phase": status.state.name.lower(),
-        "epoch": status.epoch,
-        "seq": status.seq,
-        "head_epoch": status.head_epoch,
-        "head_seq": status.head_seq,
-        "age_ms": status.age_ms,
-        "breakers": {"redis": status.redis_breaker.name.lower(), "control": status.control_breaker.name.lower()},
-        "counters": dict(status.counters),
-    }
 
 
 def run_app(

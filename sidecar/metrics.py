@@ -88,6 +88,17 @@ LOG_LINES_DROPPED: Final = Metric(
 )
 EVERY: Final = (LOG_LINES_DROPPED,)
 """Counted in every process of a sidecar."""
+WORKING_SET_MISSES: Final = Metric(
+    "entitlements_working_set_misses_total",
+    Kind.COUNTER,
+    "Customers that were asked about and not held, by what became of the call: fetched, timed_out, no_main_process, or why they cannot be had.",
+    ("product", "result"),
+)
+WORKING_SET_HIT_RATIO: Final = Metric(
+    "entitlements_working_set_hit_ratio",
+    Kind.GAUGE,
+    "Share of all decisions since the start for which the customer was held; 1 where the whole set is.",
+)
 TALLIED: Final = (CHECK_DURATION, CHECKS, DECISION_CACHE)
 """Counted by the tally of the serving process itself, which is cheaper than a collector of the client library."""
 SERVING: Final = (
@@ -98,6 +109,8 @@ SERVING: Final = (
     CORRUPT_RECORDS,
     CLOCK_OFFSET,
     VERSION_WAITS,
+    WORKING_SET_MISSES,
+    WORKING_SET_HIT_RATIO,
     TRANSPORT,
     TLS_RENEWALS,
 )
@@ -185,17 +198,6 @@ FEED_PHASE: Final = Metric(
     Kind.GAUGE,
     "What the feed says of itself: 1 for the present phase.",
     ("product", "phase"),
-)
-WORKING_SET_MISSES: Final = Metric(
-    "entitlements_working_set_misses_total",
-    Kind.COUNTER,
-    "Customers that were asked about and not held, by what became of the call: fetched, timed_out, no_main_process, or why they cannot be had.",
-    ("product", "result"),
-)
-WORKING_SET_HIT_RATIO: Final = Metric(
-    "entitlements_working_set_hit_ratio",
-    Kind.GAUGE,
-    "Share of all decisions since the start for which the customer was held; 1 where the whole set is.",
 )
 WORKING_SET_WANTED: Final = Metric(
     "entitlements_working_set_wanted_total",

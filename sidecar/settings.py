@@ -75,6 +75,13 @@ def _root_keys(raw: str) -> tuple[bytes, ...]:
     return keys
 
 
+def _room(raw: str) -> int:
+    room = whole_number(0, 100_000_000).read(raw)
+    if 0 < room < 1_000:
+        raise ValueError("is too small to be of use")
+    return room
+
+
 def _redis_url(raw: str) -> str:
     if re.match(r"(rediss?|unix)://", raw) is None:
         raise ValueError("is not a Redis URL")
@@ -203,6 +210,18 @@ class SidecarSettings:
         "The longest that a call with `min_version` waits for the store to reach it, if its own deadline is not shorter.",
         duration_ms(0, 60_000),
         default="2s",
+    )
+    working_set: int = setting(
+        "WORKING_SET",
+        "The most customers of one product that are held, those asked about lately; 0 holds all of them. For policy sets larger than the pod.",
+        Form(_room, "0, or a number from 1000"),
+        default="0",
+    )
+    working_set_wait_ms: int = setting(
+        "WORKING_SET_WAIT",
+        "The longest that a call waits for a customer that is not held, if its own deadline is not shorter; then fallbacks answer.",
+        duration_ms(0, 60_000),
+        default="1s",
     )
     drain_ms: int = setting(
         "DRAIN",

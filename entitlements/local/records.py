@@ -9,7 +9,7 @@ from entitlements.policy.digest import CHECKSUM_BYTES, record_checksum
 from entitlements.policy.ids import customer_record_key, feature_record_key, plan_record_key
 from entitlements.policy.model import Customer, Feature, PlanVersion
 from entitlements.store.errors import CorruptRecord
-from entitlements.store.layout import body_of
+from entitlements.store.layout import ABSENT, body_of
 from entitlements.store.reader import StoreView
 from entitlements.wire.codec import record_from_bytes
 
@@ -17,7 +17,7 @@ Record: TypeAlias = Feature | PlanVersion | Customer
 Reads: TypeAlias = dict[str, bytes | None]
 """Record key -> checksum of the version that was read, None when there was no such record."""
 Found: TypeAlias = tuple[bytes | None, Any]
-"""Checksum and record, both None when there is no such record. A record is of the kind that its key's prefix names; decoding sees to that."""
+"""Checksum and record, both None when there is no such record, the record alone when it is proven absent (`store.layout`). A record is of the kind that its key's prefix names; decoding sees to that."""
 Catalogue: TypeAlias = dict[str, Found]
 """Features and plans that were found at one position of the store, by record key."""
 
@@ -94,6 +94,13 @@ class StoreRecords:
         customer: Customer | None = found[1]
         return customer
 
+    def lacks(self, customer_id: str) -> bool:
+        """Return whether nothing is stored of a customer, not even that it does not exist: in a partial set, nothing is known then."""
+        key = customer_record_key(customer_id)
+        found = self._seen.get(key) or self._read(key)
+        self.reads[key] = found[0]
+        return found[0] is None
+
     def keys(self, prefix: str, after: str, limit: int) -> list[str]:
         """Return record keys in byte order; see `StoreView.keys`."""
         return self._view.keys(prefix, after, limit)
@@ -131,6 +138,8 @@ class StoreRecords:
         checksum, body = stored[:CHECKSUM_BYTES], body_of(stored)
         if record_checksum(key, body) != checksum:
             raise CorruptRecord(key, "does not match its checksum")
+        if body == ABSENT:
+            return checksum, None
         return self._decoded.put(key, checksum, record_from_bytes(key, body))
 
 

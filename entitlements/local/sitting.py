@@ -83,6 +83,10 @@ class Sitting:
         self.age_ms = age if age > 0 else 0  # noqa: FURB136 - a comparison costs a third of max()
         self.records = StoreRecords(view, shelf.decoded, complete=True, catalogue=basis[3])
 
+    def lacks(self, customer_id: str) -> bool:
+        """Return whether the set is partial and holds nothing of a customer, so that a question about it has to wait; CorruptRecord."""
+        return self.state is not None and self.state.partial and self.records.lacks(customer_id)
+
     def decide(
         self, query: Query, as_of_ms: int | None = None, caller: CallerFallback | None = None, *, behind: bool = False
     ) -> Outcome:
@@ -91,6 +95,8 @@ class Sitting:
             return fall_back(self.shelf, query, Code.POLICY_NOT_READY, caller)
         now = self._now_ms
         try:
+            if self.state.partial and self.records.lacks(query.customer_id):
+                return fall_back(self.shelf, query, Code.POLICY_NOT_READY, caller)
             decision = decide(query, self.records, Millis(now if as_of_ms is None else as_of_ms))
             feature = self.records.feature(query.feature)
         except Exception as error:  # noqa: BLE001 - whatever breaks inside, the caller gets an answer that says so (semantics F4)

@@ -83,6 +83,7 @@ class FeedLoop:
             redis_breaker=self._parts.redis_breaker.state,
             control_breaker=self._parts.control_breaker.state,
             counters=dict(self._reporter.counters),
+            held=None if self.procurement is None else self.procurement.held,
         )
 
     async def run(self) -> None:

@@ -80,6 +80,11 @@ class Procurement:
         self._lanes: set[asyncio.Task[None]] = set()
         self._may_write = False
 
+    @property
+    def held(self) -> tuple[int, int]:
+        """Return how many customers are held, and how many are known not to exist."""
+        return self._ledger.roster.customers, self._ledger.roster.absences
+
     def want(self, customers: Iterable[CustomerId], hearer: Gone) -> None:
         """Get customers that are not held; those that cannot be had are told, those that are under way are not fetched twice."""
         refused: dict[CustomerId, str] = {}

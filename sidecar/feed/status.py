@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from entitlements.policy.feed_state_rules import Rule
 from entitlements.policy.feed_state_value import Phase
@@ -26,6 +26,22 @@ class FeedStatus:
     redis_breaker: BreakerState
     control_breaker: BreakerState
     counters: Mapping[str, int]
+    held: tuple[int, int] | None = None
+    """Customers and absences of a working set; None where the whole set is held."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a page shows."""
+        return {
+            "phase": self.state.name.lower(),
+            "epoch": self.epoch,
+            "seq": self.seq,
+            "head_epoch": self.head_epoch,
+            "head_seq": self.head_seq,
+            "age_ms": self.age_ms,
+            "breakers": {"redis": self.redis_breaker.name.lower(), "control": self.control_breaker.name.lower()},
+            "counters": dict(self.counters),
+            "working_set": None if self.held is None else dict(zip(("customers", "absences"), self.held, strict=True)),
+        }
 
 
 class WorkingSetMetrics(Protocol):

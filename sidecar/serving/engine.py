@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from time import perf_counter
 from typing import Final
 
@@ -24,6 +24,7 @@ from entitlements.wire.errors import FieldError
 from entitlements.wire.requests import CheckCall, decode_check, plain_check
 from entitlements.wire.responses import encode_decision, encode_id_prefix, encode_standing
 from sidecar.serving.cache import Answer, DecisionCache
+from sidecar.serving.errands import Errands
 from sidecar.serving.tally import CHECK, Count, Tally
 from sidecar.serving.transports.seam import Call, NotYet
 
@@ -46,8 +47,13 @@ class Engine:
         *,
         boot_id: str,
         min_version_wait_ms: int,
+        errands: Errands | None = None,
     ) -> None:
-        """Start answering for the products on the shelves. `report(product, error)` is told of what breaks inside."""
+        """Start answering for the products on the shelves. `report(product, error)` is told of what breaks inside.
+
+        With errands, customers that a partial set does not hold are waited for.
+        """
+        self.errands = errands
         self.shelves = shelves
         self.default_product = default_product
         self.tally = tally
@@ -68,6 +74,8 @@ class Engine:
                 freshness, state, age, valid_until, revalidated = standing
                 tail = encode_standing(freshness, state.epoch, state.seq, age, valid_until)
                 self.tally.recalled(answer.count, perf_counter() - started, revalidated=revalidated)
+                if self.errands is not None:
+                    self.errands.recalled(answer.premises)
                 return answer.body + tail + self.next_id()
         try:
             question = plain_check(request, self.default_product, self.shelves)
@@ -88,16 +96,20 @@ class Engine:
             with shelf.reader.view() as view:
                 state = view.state()
                 behind = wanted is not None and is_behind(state, wanted)
-                if behind and wanted is not None and call is not None:
-                    raise self.not_yet({shelf.product: wanted}, call, lambda: self._answer_late(request, question))
                 if state is not None:
                     self.vantage.take_note(shelf, state)
                 sitting = Sitting(shelf, view, state, self.vantage.moment(), self.failed)
+                if call is not None and (behind or self.errands is not None):
+                    versions = {shelf.product: wanted} if behind and wanted is not None else {}
+                    lacking = {shelf.product: (query.customer_id,)} if sitting.lacks(query.customer_id) else {}
+                    self.wait_for(versions, lacking, call, lambda: self._answer_late(request, question))
+                if self.errands is not None:
+                    self.errands.used(shelf.product, query.customer_id)
                 outcome = sitting.decide(query, as_of_ms, caller, behind=behind)
         except StoreError as error:
             self.failed(shelf, error)
             return self.give_fallback(fall_back(shelf, query, Code.INTERNAL, caller))
-        if call is None:
+        if call is None and wanted is not None:
             self.tally_wait(behind=behind)
         memorable = as_of_ms is None and not behind
         body, count = self.give(request if memorable else None, outcome, sitting, wanted, as_of_ms)
@@ -147,21 +159,36 @@ class Engine:
         self.tally.failed(CHECK)
         self._report(shelf.product, error)
 
-    def not_yet(self, wanted: Mapping[ProductId, tuple[int, int]], call: Call, finish: Callable[[], bytes]) -> NotYet:
-        """Return what asks the transport to come back when every product has reached its version, or too late for more waiting."""
+    def wait_for(
+        self,
+        versions: Mapping[ProductId, Version],
+        lacking: Mapping[ProductId, Collection[str]],
+        call: Call,
+        finish: Callable[[], bytes],
+    ) -> None:
+        """Raise what asks the transport to come back when every product has reached its version and holds the customers it lacks.
+
+        Or too late for more waiting. Returns when there is nothing to wait for, or nothing that could come.
+        """
+        awaited = self.errands.fetch(lacking) if lacking and self.errands is not None else None
+        if not versions and awaited is None:
+            return
+        longest_s = max(self._wait_s if versions else 0.0, 0.0 if awaited is None else awaited.wait_s)
         remaining = call.time_remaining()
-        wait_s = (
-            self._wait_s
-            if remaining is None
-            else min(self._wait_s, max(0.0, remaining * (1 - REPLY_SHARE) - REPLY_MARGIN_S))
-        )
+        if remaining is not None:
+            longest_s = min(longest_s, max(0.0, remaining * (1 - REPLY_SHARE) - REPLY_MARGIN_S))
         self.tally.wait_moved(1)
+
+        def ready() -> bool:
+            return all(self._reached(*pair) for pair in versions.items()) and (awaited is None or awaited.ready())
 
         def come_back() -> bytes:
             self.tally.wait_moved(-1)
+            if awaited is not None:
+                awaited.settle()
             return finish()
 
-        return NotYet(lambda: all(self._reached(*pair) for pair in wanted.items()), wait_s, come_back)
+        raise NotYet(ready, longest_s, come_back)
 
     def _reached(self, product: ProductId, wanted: tuple[int, int]) -> bool:
         try:

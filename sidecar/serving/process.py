@@ -21,6 +21,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from time import monotonic
 from types import FrameType
 from typing import Final
 
@@ -35,10 +36,12 @@ from entitlements.runtime.locks import FileLock, LockTaken
 from entitlements.runtime.metrics import Meters
 from entitlements.runtime.settings import SettingsError, load
 from sidecar import metrics
+from sidecar.hatch import hatch_path
 from sidecar.intercom import Intercom, ask, has_siblings, process_name, serving_claim
 from sidecar.serving.api import build_surface
 from sidecar.serving.cache import DecisionCache
 from sidecar.serving.engine import Engine
+from sidecar.serving.errands import Errands
 from sidecar.serving.fallbacks import FallbackError, load_fallbacks
 from sidecar.serving.listening import make_transport
 from sidecar.serving.report import Log, Report
@@ -67,8 +70,14 @@ class Serving:
         clock = SteadyClock(SystemClock())
         fallbacks = load_fallbacks(settings.fallbacks, settings.products)
         report = Report(self._log)
+        shelves = open_shelves(settings.products, settings.store_dir, settings.record_cache, fallbacks)
+        self._errands = (
+            Errands(hatch_path(settings.store_dir), shelves, settings.working_set_wait_ms, meters, monotonic)
+            if settings.working_set
+            else None
+        )
         engine = Engine(
-            open_shelves(settings.products, settings.store_dir, settings.record_cache, fallbacks),
+            shelves,
             settings.default_product,
             clock,
             DecisionCache(settings.decision_cache),
@@ -76,6 +85,7 @@ class Serving:
             report.inside,
             boot_id=boot_id,
             min_version_wait_ms=settings.min_version_wait_ms,
+            errands=self._errands,
         )
         self._status = Status(engine, clock, meters, boot_id)
         self._health = Health()
@@ -98,6 +108,8 @@ class Serving:
             take_over(self._claim)
         self._claim.acquire({"pid": os.getpid(), "intercom": str(path.absolute())})
         intercom = Intercom(path, replies)
+        if self._errands is not None:
+            self._errands.start()
         try:
             self._transport.bind(takeover=takeover or has_siblings(self._settings.store_dir, self._number))
             self._transport.start()

@@ -14,7 +14,7 @@ from entitlements.local.premises import Version, is_behind
 from entitlements.local.shelf import Shelf
 from entitlements.local.sitting import fall_back
 from entitlements.policy.freshness import RETRY_AFTER_MS
-from entitlements.policy.ids import ProductId, feature_record_key
+from entitlements.policy.ids import ProductId, customer_record_key, feature_record_key
 from entitlements.policy.reasons import Code
 from entitlements.store.errors import StoreError
 from entitlements.store.layout import StoreState
@@ -32,6 +32,7 @@ from sidecar.serving.transports.seam import Call, Refused
 
 PAGE_OF_KEYS: Final = 256
 _FEATURES: Final = feature_record_key("")
+_CUSTOMERS: Final = customer_record_key("")
 _Question: TypeAlias = Answer | CheckCall | FieldError
 """What is known of an item before the store is looked at: an answer that may still be true, a question to decide, a caller's bug."""
 
@@ -42,6 +43,15 @@ class _Opened:
 
     view: StoreView | None
     state: StoreState | None
+
+    def lacks(self, customers: set[str]) -> list[str]:
+        """Return the customers of whom a partial set holds nothing; none when that cannot be read, which whoever decides meets again."""
+        if self.view is None or self.state is None or not self.state.complete or not self.state.partial:
+            return []
+        try:
+            return [one for one in customers if self.view.version_of(customer_record_key(one)) is None]
+        except StoreError:
+            return []
 
 
 class Several:
@@ -61,7 +71,8 @@ class Several:
         questions = [recall(item) or self._question(item, index) for index, item in enumerate(items)]
         with ExitStack() as stack:
             opened = {product: self._open(stack, engine.shelves[product]) for product in _products_of(questions)}
-            self._await(_newest_wanted(questions), opened, call, lambda: self._answer_batch(items, None, None))
+            about = {} if engine.errands is None else _customers_of(questions)
+            self._await(_newest_wanted(questions), about, opened, call, lambda: self._answer_batch(items, None, None))
             rounds = self._sit(opened)
             response = encode_batch(
                 [
@@ -99,15 +110,22 @@ class Several:
     def _await(
         self,
         wanted: dict[ProductId, Version],
+        about: dict[ProductId, set[str]],
         opened: dict[ProductId, _Opened],
         call: Call | None,
         late: Callable[[], bytes],
     ) -> None:
         behind = any(is_behind(opened[product].state, version) for product, version in wanted.items())
-        if behind and call is not None:
-            raise self._engine.not_yet(wanted, call, late)
-        if wanted and call is None:
+        if call is not None:
+            lacking = {product: left for product, keys in about.items() if (left := opened[product].lacks(keys))}
+            if behind or lacking:
+                self._engine.wait_for(wanted if behind else {}, lacking, call, late)
+        elif wanted:
             self._engine.tally_wait(behind=behind)
+        if self._engine.errands is not None:
+            for product, customers in about.items():
+                for customer in customers:
+                    self._engine.errands.used(product, customer)
 
     def _sit(self, opened: dict[ProductId, _Opened]) -> dict[ProductId, Round]:
         """Read the clock once, after every product's version is open, and begin the rounds."""
@@ -140,7 +158,8 @@ class Several:
         wanted = {} if question.min_version is None else {question.product: question.min_version}
         with ExitStack() as stack:
             opened = {question.product: self._open(stack, shelf)}
-            self._await(wanted, opened, call, lambda: self._answer_list(question, None, None))
+            about: dict[ProductId, set[str]] = {question.product: {question.customer_id}}
+            self._await(wanted, about, opened, call, lambda: self._answer_list(question, None, None))
             part = self._sit(opened)[question.product]
             try:
                 if part.sitting is None:
@@ -209,6 +228,18 @@ def _products_of(questions: Iterable[_Question]) -> dict[ProductId, None]:
         for one in questions
         if not isinstance(one, FieldError)
     )
+
+
+def _customers_of(questions: Iterable[_Question]) -> dict[ProductId, set[str]]:
+    """Return the customers that are asked about; of a remembered answer, its customer's record is the first that was read."""
+    about: dict[ProductId, set[str]] = {}
+    for one in questions:
+        if isinstance(one, Answer):
+            key = next(iter(one.premises.reads))
+            about.setdefault(one.premises.shelf.product, set()).add(key[len(_CUSTOMERS) :])
+        elif not isinstance(one, FieldError):
+            about.setdefault(one.query.product, set()).add(one.query.customer_id)
+    return about
 
 
 def _newest_wanted(questions: Iterable[_Question]) -> dict[ProductId, Version]:

@@ -31,6 +31,10 @@ class Status:
         now, mono = self._clock.read()
         meters = self._meters
         meters.gauge(metrics.CLOCK_OFFSET).set(self._clock.offset_ms / 1000)
+        errands, decisions = self._engine.errands, self._engine.tally.decisions
+        meters.gauge(metrics.WORKING_SET_HIT_RATIO).set(
+            1 if errands is None or not decisions else max(0.0, 1 - errands.misses / decisions)
+        )
         for product, shelf in self._engine.shelves.items():
             state = _state(shelf)
             age = math.nan if state is None else age_ms(state, now, mono, self._boot_id) / 1000

@@ -73,6 +73,12 @@ class Tally:
                 count = self._answers.setdefault((code, served_from), Count())
         return count
 
+    @property
+    def decisions(self) -> int:
+        """Return how many decisions were given since the start."""
+        with self._gate:
+            return sum(count.number for count in self._answers.values())
+
     def recalled(self, answer: Count, seconds: float, *, revalidated: bool) -> None:
         """Count one check that was answered from the decision cache."""
         with self._gate:

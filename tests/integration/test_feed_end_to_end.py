@@ -10,104 +10,27 @@ import contextlib
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from hashlib import shake_128
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
-from control.api.auth import RefusedCredentialError
-from control.api.credentials import Principal, Scope
 from control.domain.publishing import Position
-from control.feed_side import FeedSide, Listener
-from control.metrics import FEED_SERVICE_METRICS, PUBLISHER_METRICS
 from control.publishing.epochs import begin_epoch
 from control.publishing.key_files import KeyFiles
-from control.store.database import open_engine
-from control.store.schema import migrate
-from control.store.unit_of_work import Store
 from entitlements.policy.feed_state_value import Phase
-from entitlements.policy.ids import Millis, RecordKey
+from entitlements.policy.ids import Millis
 from entitlements.runtime.clock import SystemClock
-from entitlements.runtime.metrics import Meters
 from entitlements.store.writer import StoreWriter
 from entitlements.wire.envelope import KeyRing
 from sidecar.feed.loop import FeedLoop
 from sidecar.feed.parts import Connections, Identity
+from tests.support.feed_control import Control
 from tests.support.valkey import ValkeyServer, running_valkey
 
 FEED = "suite"
 LIMIT_S = 30.0
-
-
-def authenticate(header: str | None) -> Principal:
-    """Know one sidecar."""
-    if header != "Bearer token":
-        raise RefusedCredentialError("The API key is unknown")
-    return Principal("kid", "sidecar", frozenset({Scope.SIDECAR}))
-
-
-class Control:
-    """One control plane process, which can be ended and begun again on the same database."""
-
-    def __init__(self, folder: Path, redis_url: str) -> None:
-        """Open the database; the feed side starts with `start`."""
-        self._folder = folder
-        self._redis_url = redis_url
-        self.address = f"unix:{folder / 'feed.sock'}"
-        engine = open_engine(f"sqlite:///{folder / 'control.db'}")
-        migrate(engine)
-        self.store = Store(engine, SystemClock())
-        self.side: FeedSide | None = None
-        self.meters = Meters(())
-
-    def start(self) -> None:
-        """Start the feed side."""
-        self.meters = Meters((*PUBLISHER_METRICS, *FEED_SERVICE_METRICS))
-        listener = Listener(self.address, authenticate)
-        self.side = FeedSide(self.store, self._folder / "keys", self._redis_url, self.meters, listener)
-        self.side.start()
-
-    def stop(self) -> None:
-        """End the feed side; the database stays."""
-        if self.side is not None:
-            self.side.stop(0)
-            self.side = None
-
-    def sell(self, *customers: str) -> None:
-        """Commit one delta."""
-        with self.store.begin("vendor") as uow:
-            uow.lock(FEED)
-            for customer in customers:
-                stamp = f"{customer}{time.monotonic_ns()}".encode()
-                uow.feeds.put(FEED, RecordKey(f"c/{customer}"), shake_128(stamp).digest(60))
-
-    def back_up(self, file: Path) -> None:
-        """Copy the database as it is."""
-        with self.store.engine.connect() as connection:
-            connection.exec_driver_sql("COMMIT")  # a copy is made outside of transactions
-            connection.exec_driver_sql(f"VACUUM INTO '{file}'")
-            connection.exec_driver_sql("BEGIN")
-
-    def put_back(self, file: Path) -> None:
-        """Replace the database by a copy, while nothing runs."""
-        self.store.engine.dispose()
-        for left in self._folder.glob("control.db*"):
-            left.unlink()
-        file.rename(self._folder / "control.db")
-
-    @property
-    def head(self) -> Position:
-        """Return the database's head."""
-        assert self.side is not None
-        found = self.side.sources.log.head(FEED)
-        assert found is not None
-        return found.position
-
-    def count(self, name: str, **labels: str) -> float:
-        """Return a metric's value."""
-        return self.meters.registry.get_sample_value(name, labels) or 0.0
 
 
 class Silent:

@@ -15,12 +15,14 @@ from entitlements.store.layout import feed_directory_name
 from entitlements.store.writer import StoreWriter
 from entitlements.wire import codec
 from entitlements.wire.envelope import (
+    FeedCatalogue,
     FeedDelta,
     FeedManifest,
     KeyGrant,
     KeyRole,
     RecordChange,
     SigningKeyPair,
+    build_catalogue,
     build_delta,
     build_manifest,
     read_body,
@@ -86,6 +88,23 @@ class SignedFeed:
             writer.replace(list(self.bodies.items()), manifest, sign(body, self.policy))
             if age_ms is not None:
                 self.pulse(writer, age_ms)
+            writer.sync()
+            writer.raise_floor()
+
+    def write_catalogue(self, store_dir: Path, bodies: Mapping[str, bytes]) -> None:
+        """Make a store of a working set that holds no customer yet, with a pulse of now."""
+        self.bodies = dict(sorted(bodies.items(), key=lambda pair: pair[0].encode()))
+        self.total = sum_records(self.bodies.items())
+        held = {key: body for key, body in self.bodies.items() if not key.startswith("c/")}
+        part, whole = digest_of(sum_records(held.items())), digest_of(self.total)
+        self.chain = chain_base(self.product, self.epoch, whole, b"nonce")
+        body = build_catalogue(self.product, self.epoch, self.seq, self.chain, whole, now_ms(), len(held), [], part)
+        catalogue = read_body(body)
+        assert isinstance(catalogue, FeedCatalogue)
+        with self.writer(store_dir) as writer:
+            writer.put_key_set(self.key_set(), 1)
+            writer.replace(list(held.items()), catalogue, sign(body, self.policy), part)
+            self.pulse(writer)
             writer.sync()
             writer.raise_floor()
 
