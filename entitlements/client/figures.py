@@ -16,6 +16,8 @@ class Detour(StrEnum):
     """There is none, it may not be read, or it is of a schema that this version does not know; `LocalFigures.trouble` says which."""
     INCOMPLETE = "incomplete"
     """There is a store, but no complete policy set in it yet."""
+    UNVERIFIED = "unverified"
+    """No heartbeat has come since the machine was started. After a power loss a store is re-hashed before it may answer; the sidecar knows."""
     BEHIND = "behind"
     """The store has not reached `min_version`: the sidecar can wait for it."""
     NOT_HELD = "not_held"

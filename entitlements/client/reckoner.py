@@ -161,6 +161,17 @@ class Reckoner:
         reader = shared_reader(self._store_dir / feed_directory_name(product))
         return self._shelves.setdefault(product, Shelf(product, reader, DecodedRecords(self._records)))
 
+    def why_not(self, state: StoreState | None) -> Detour | None:
+        """Return why a store in this state does not answer here; None when it does.
+
+        A state of this boot was written by a main process that had verified the store, or had taken it from a verified snapshot.
+        """
+        if state is None:
+            return Detour.NO_STORE
+        if not state.complete:
+            return Detour.INCOMPLETE
+        return None if state.boot_id == self._boot_id and self._boot_id else Detour.UNVERIFIED
+
     def sit(self, shelf: Shelf, view: StoreView, state: StoreState, moment: Moment | None = None) -> Sitting:
         """Return what decides on a view; without a moment, the clock is read now."""
         self.vantage.take_note(shelf, state)
@@ -229,9 +240,12 @@ class Reckoner:
         try:
             with shelf.reader.view() as view:
                 state = view.state()
+                why_not = self.why_not(state)
                 behind = wanted is not None and is_behind(state, wanted)
-                if state is None or not state.complete or (behind and not even_behind):
-                    self.leave(detour_of(state))
+                if why_not is None and behind and not even_behind:
+                    why_not = Detour.BEHIND
+                if state is None or why_not is not None:
+                    self.leave(why_not or Detour.NO_STORE)
                     return None
                 sitting = self.sit(shelf, view, state)
                 outcome = sitting.decide(query, as_of_ms, behind=behind)
@@ -251,13 +265,6 @@ class Reckoner:
     def __repr__(self) -> str:
         """Show the product and what is remembered."""
         return f"<Reckoner [{self.product} | {self.own.reader!r} | {self._memory!r}]>"
-
-
-def detour_of(state: StoreState | None) -> Detour:
-    """Return why a store in this state does not answer."""
-    if state is None:
-        return Detour.NO_STORE
-    return Detour.BEHIND if state.complete else Detour.INCOMPLETE
 
 
 def is_held(sitting: Sitting, customer_id: str) -> bool:

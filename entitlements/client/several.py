@@ -10,7 +10,7 @@ from entitlements.client.answer import Answer
 from entitlements.client.channel import Failure
 from entitlements.client.figures import Detour
 from entitlements.client.question import BadQuestion, Question
-from entitlements.client.reckoner import Kept, Reckoner, detour_of, is_held
+from entitlements.client.reckoner import Kept, Reckoner, is_held
 from entitlements.client.ruling import ruling_of_outcome
 from entitlements.client.wording import TooLarge, refusal
 from entitlements.local.premises import is_behind
@@ -132,8 +132,9 @@ class _Batch(ExitStack):
         for shelf in shelves:
             view = self.enter_context(shelf.reader.view())
             state = view.state()
-            if state is None or not state.complete:
-                raise _Left(detour_of(state))
+            why_not = self._reckoner.why_not(state)
+            if state is None or why_not is not None:
+                raise _Left(why_not)
             opened.append((shelf, view, state))
             self._reckoner.vantage.take_note(shelf, state)
         moment = self._reckoner.vantage.moment()
@@ -180,8 +181,9 @@ def decide_page(
     try:
         with shelf.reader.view() as view:
             state = view.state()
-            if state is None or not state.complete:
-                reckoner.leave(detour_of(state))
+            why_not = reckoner.why_not(state)
+            if state is None or why_not is not None:
+                reckoner.leave(why_not or Detour.NO_STORE)
                 return None
             return _page(reckoner, call, reckoner.sit(shelf, view, state))
     except StoreError as error:

@@ -18,6 +18,8 @@ import pytest
 from benchmarks import world
 from demo.vendor import PRODUCTS
 from entitlements.client import Answer, EntitlementClient, Fallback, LocalEntitlementClient, Question
+from entitlements.runtime.boot import read_boot_id
+from entitlements.store.writer import StoreWriter
 from tests.support.processes import ROOT, SidecarProcess, wait_until
 from tests.support.serving_sidecar import serving_sidecar
 from tests.support.signed_feed import SignedFeed, now_ms
@@ -102,6 +104,9 @@ def test_same_answers_as_over_grpc(tmp_path: Path) -> None:
     with serving_sidecar(tmp_path) as sidecar:
         remote = EntitlementClient(sidecar.target, product=PRODUCTS[0], timeout_s=5.0)
         local = LocalEntitlementClient(tmp_path / "store", product=PRODUCTS[0], target="unix:/nowhere")
+        directory = SignedFeed(PRODUCTS[0]).directory(tmp_path / "store")
+        with StoreWriter(directory, 1 << 24, read_boot_id()) as writer:
+            SignedFeed.pulse(writer)
         with remote, local:
             seen = 0
             for customer in ("acme", "globex", "initech", "sable-design", "brightwater", "quill-and-co", "nobody"):

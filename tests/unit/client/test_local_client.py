@@ -294,6 +294,19 @@ class TestLeaving:
         assert client.figures().trouble == ""
         client._reckoner.own.reader.close()
 
+    def test_store_that_nobody_has_verified_since_the_machine_started(self, desk: Desk) -> None:
+        """After a power loss it may lack what was not on disk; the sidecar re-hashes it first."""
+        desk.let_go()
+        with desk.feed.writer(desk.folder, "another boot") as writer:
+            writer.pulse(NOW, NOW, MONO)
+        assert desk.client.check(*ASK).is_fallback
+        (reply,) = desk.client.batch([Question(*ASK)])
+        assert isinstance(reply, Answer)
+        assert reply.is_fallback
+        assert desk.client.figures().detours == {"unverified": 2}
+        desk.pulse()
+        assert desk.client.check(*ASK).code == "ENTITLED"
+
     def test_other_product(self, desk: Desk) -> None:
         """One whose store lies beside is answered, any other is the sidecar's business."""
         SignedFeed("second").write(desk.folder, dict(world.bodies(4, NOW)))
