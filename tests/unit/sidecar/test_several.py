@@ -12,6 +12,7 @@ from benchmarks import world
 from entitlements.policy.freshness import StaticFallback
 from entitlements.runtime.clock import ManualClock
 from entitlements.v1 import check_service_pb2, decision_pb2
+from entitlements.wire.varint import field
 from sidecar.serving.transports.seam import NotYet, Refused
 from tests.support.engines import Bench, Caller, make_bench
 from tests.support.signed_feed import SignedFeed
@@ -91,3 +92,36 @@ def test_list_ends_without_a_token_when_the_last_page_is_full(tmp_path: Path) ->
     reply = check_service_pb2.ListEntitlementsResponse.FromString(raw)
     assert len(reply.entitlements) == world.FEATURES
     assert reply.next_page_token == ""
+
+
+def test_questions_of_a_batch_are_remembered_each_for_itself(tmp_path: Path) -> None:
+    """A single Check, a batch and a plain list share what is remembered; what one question read is no concern of another."""
+    made = bench(tmp_path)
+
+    def looked_up() -> list[float]:
+        name = "entitlements_decision_cache_total"
+        return [made.counted(name, result=result) for result in ("hit", "revalidated", "miss")]
+
+    mine = check_service_pb2.CheckRequest(customer_id="customer-0000000", feature="feature-02")
+    batch(made, item(), mine, item())
+    assert looked_up() == [0, 0, 3]  # the same question twice is looked up twice, before either is answered
+    batch(made, item(), mine)
+    made.ask(mine.SerializeToString())
+    assert looked_up() == [3, 0, 3]
+    listing = check_service_pb2.ListEntitlementsRequest(customer_id="customer-0000001").SerializeToString()
+    for _ in range(2):
+        made.several.list(listing, Caller())
+    assert looked_up() == [3 + 1 + world.FEATURES, 0, 3 + world.FEATURES - 1]
+    reads = [made.engine.cache.get(one.SerializeToString()) for one in (item(), mine)]
+    customers = [{key for key in one.premises.reads if key.startswith("c/")} for one in reads if one is not None]
+    assert customers == [{"c/customer-0000001"}, {"c/customer-0000000"}]
+    assert made.counted("entitlements_check_duration_seconds_count", method="BatchCheck") == 2
+
+
+def test_bytes_that_are_no_question_fail_alone(tmp_path: Path) -> None:
+    """What cannot be parsed is that item's error, with its place."""
+    made = bench(tmp_path)
+    request = field(b"\x0a", item().SerializeToString()) + field(b"\x0a", b"\x0a\x05abc")
+    reply = check_service_pb2.BatchCheckResponse.FromString(made.several.batch(request, Caller()))
+    assert reply.items[0].decision.allowed
+    assert (reply.items[1].error.field, reply.items[1].error.reason) == ("items[1]", "MALFORMED")
