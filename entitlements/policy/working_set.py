@@ -34,13 +34,13 @@ class Finding(Enum):
     TRUE = "true"
     """It says what is so at our position."""
     AHEAD = "ahead"
-    """The feed has not come that far."""
+    """The feed has not come that far, or has not seen that epoch begin."""
     TOUCHED = "touched"
     """The customer was changed since it was made."""
     TOO_OLD = "too_old"
     """It is from before the deltas that are remembered, or from an earlier epoch."""
     OTHER_BRANCH = "other_branch"
-    """It belongs to a history that is not ours, or to an epoch that we have not seen begin."""
+    """It belongs to a history that is not ours."""
     NO_POSITION = "no_position"
     """Nothing is loaded that it could be compared with."""
 
@@ -157,9 +157,9 @@ class Recollection:
         at = self._position
         if at is None:
             return Finding.NO_POSITION
-        if proof.epoch != at.epoch:
-            return Finding.TOO_OLD if proof.epoch < at.epoch else Finding.OTHER_BRANCH
-        if proof.seq > at.seq:
+        if proof.epoch < at.epoch:
+            return Finding.TOO_OLD
+        if (proof.epoch, proof.seq) > at.version:
             return Finding.AHEAD
         back = at.seq - proof.seq
         if back > len(self._chains):
