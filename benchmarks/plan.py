@@ -55,7 +55,7 @@ STANDARD: Final[Sequence[Step]] = (
         generators=("c",),
         options={"sizes": (1, 20, 100)},
     ),
-    Step(scenario="callers", seconds=0.8, subjects=CALLED),
+    Step(scenario="callers", seconds=0.8, subjects=CALLED, generators=("python", "python-stub", "redis-py", "node")),
     Step(scenario="in_process", is_alone=True, seconds=0.8, options={"engines": EMBEDDED}),
 )
 

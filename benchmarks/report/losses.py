@@ -32,7 +32,7 @@ class Loss:
 
 
 def losses(rows: Sequence[Row]) -> list[Loss]:
-    """Return every loss that all rounds agree on, the greatest first within a scenario; scenarios in the order of the run."""
+    """Return every loss that all rounds agree on, by scenario in the order of the run, there by subject with the greatest loss first."""
     groups: dict[tuple[str, str, str], list[Repeated]] = {}
     for each in repeated(rows):
         if each.is_sound:
@@ -40,9 +40,44 @@ def losses(rows: Sequence[Row]) -> list[Loss]:
             groups.setdefault((row.scenario, row.generator, each.first.key()[-1]), []).append(each)
     found = []
     for members in groups.values():
-        lost = [loss for name in COMPARED for loss in in_figure(members, name)]
-        found += sorted(lost, key=lambda loss: -loss.factor.median)
+        lost = [loss for name in COMPARED if tells(name, members[0].first) for loss in in_figure(members, name)]
+        subjects = list(dict.fromkeys(loss.subject for loss in sorted(lost, key=lambda loss: -loss.factor.median)))
+        found += sorted(lost, key=lambda loss: subjects.index(loss.subject))
     return found
+
+
+def tells(name: str, row: Row) -> bool:
+    """Tell whether a figure says something of its own in a scenario.
+
+    The generator sets the calls per second of an open loop; of one call at a time they are latency again. Processor time counts
+    where the processor is busy, and memory once.
+    """
+    alone = row.parameters.get("connections") == row.parameters.get("streams") == 1
+    if name == "per_second":
+        return "rate" not in row.parameters and not alone and row.scenario != "in_process"
+    if name in {"p50", "p99"}:
+        return row.scenario not in {"saturated", "batch", "payload"}  # there it is queueing in front of the throughput
+    return (
+        row.scenario in {"saturated", "batch"}
+        if name == "server_cpu_us"
+        else name != "rss_mib" or row.scenario == "saturated"
+    )
+
+
+def grouped(found: Sequence[Loss]) -> list[list[Loss]]:
+    """Return the losses of one subject in one scenario together."""
+    groups: dict[tuple[str, ...], list[Loss]] = {}
+    for loss in found:
+        groups.setdefault((loss.subject, loss.scenario, loss.generator, loss.parameters), []).append(loss)
+    return list(groups.values())
+
+
+def circumstances(loss: Loss) -> str:
+    """Return scenario, caller and what else tells it from another of its kind."""
+    ordinary = ("connections=", "streams=", "version=")
+    kept = [part for part in loss.parameters.split(",") if part and not part.startswith(ordinary)]
+    asked = "" if loss.generator == "in-process" else f", asked by {loss.generator}"
+    return ", ".join([loss.scenario.replace("_", " ") + asked, *kept])
 
 
 def in_figure(members: Sequence[Repeated], name: str) -> list[Loss]:
@@ -50,8 +85,6 @@ def in_figure(members: Sequence[Repeated], name: str) -> list[Loss]:
     _, figure, higher = FIGURES[name]
     if name == "decisions_per_second" and all(row.calls == row.decisions for each in members for row in each.rows):
         return []  # the same as calls per second
-    if name == "per_second" and any("rate" in row.parameters for each in members for row in each.rows):
-        return []  # the generator sets it
     best: dict[str, tuple[float, Repeated]] = {}
     for each in members:
         spread, subject = each.spread(figure), each.first.subject

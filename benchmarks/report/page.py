@@ -10,6 +10,7 @@ from typing import Final
 from benchmarks.noise import Noise
 from benchmarks.report import curves, sections
 from benchmarks.report.headline import cards
+from benchmarks.report.labels import label
 from benchmarks.report.losses import losses
 from benchmarks.report.sections import Maker, Section
 from benchmarks.report.tables import loss_table, scenario_table, target_table
@@ -44,7 +45,7 @@ METHOD: Final = (
 def page(result: Result, titles: Mapping[str, str]) -> str:
     """Return the page of a result; `titles` says of each scenario what it does."""
     made = [section for maker in MAKERS if (section := maker(result.rows)) is not None]
-    judged = verdicts(result.rows)
+    judged = verdicts(result.rows, result.left_out)
     parts = [
         header(result),
         navigation(made),
@@ -115,8 +116,18 @@ def section_markup(section: Section) -> str:
 def lost(rows: Sequence[Row]) -> str:
     """Return the losses that all rounds agree on."""
     found = losses(rows)
-    text = "Every subject that beat ours in a figure, in all rounds. Some of them do less: a look-up holds answers that somebody else must keep true."
-    body = loss_table(found) if found else "<p>Nothing in this run.</p>"
+    others = [loss for loss in found if label(loss.subject).kind != "limit"]
+    limits = [loss for loss in found if label(loss.subject).kind == "limit"]
+    text = (
+        "Every subject that beat ours in a figure, in all rounds. A look-up decides nothing: it holds answers that somebody made and must make "
+        "again at every change of a plan, every end of a trial, every override."
+    )
+    body = loss_table(others) if others else "<p>Nowhere in this run.</p>"
+    if limits:
+        body += (
+            "<details><summary>What the machine allows<small>programs that decide nothing at all</small></summary>"
+            f"{loss_table(limits)}</details>"
+        )
     return f'<section id="losses"><h2>Where we lose</h2><p>{text}</p>{body}</section>'
 
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from benchmarks.noise import Noise
 from benchmarks.report.labels import label
-from benchmarks.report.losses import losses
+from benchmarks.report.losses import circumstances, grouped, losses
 from benchmarks.report.scale import count, mebibytes, micros, times
 from benchmarks.report.sections import best_each, where
 from benchmarks.report.tables import TITLES, WORDS
@@ -85,7 +85,7 @@ def embedded(result: Result) -> str:
 
 def targets(result: Result) -> str:
     """Return target, bound, measured, met."""
-    judged = verdicts(result.rows)
+    judged = verdicts(result.rows, result.left_out)
     lines = [
         (f"{each.target}{f' ({each.against})' if each.against else ''}", each.bound, each.words, each.answer)
         for each in judged
@@ -95,20 +95,15 @@ def targets(result: Result) -> str:
 
 def lost(result: Result) -> str:
     """Return where somebody else is better in all rounds."""
-    lines = [
-        (
-            label(loss.subject).title,
-            f"{loss.scenario} from {loss.generator}" + (f", {loss.parameters}" if loss.parameters else ""),
-            TITLES.get(loss.figure, loss.figure),
-            WORDS[loss.figure](loss.theirs),
-            WORDS[loss.figure](loss.ours),
-            times(loss.factor.median),
-        )
-        for loss in losses(result.rows)
-        if label(loss.subject).kind != "limit"
-    ]
-    head = ("who is better", "in", "figure", "theirs", "ours", "better by")
-    return table(head, lines) if lines else "Nowhere in this run.\n"
+    found = [loss for loss in losses(result.rows) if label(loss.subject).kind != "limit"]
+    lines = []
+    for each in grouped(found):
+        figures = [
+            f"{TITLES.get(loss.figure, loss.figure)} {WORDS[loss.figure](loss.theirs)} against {WORDS[loss.figure](loss.ours)} ({times(loss.factor.median)})"
+            for loss in each
+        ]
+        lines.append((label(each[0].subject).title, circumstances(each[0]), "<br>".join(figures)))
+    return table(("who is better", "in", "theirs against ours"), lines) if lines else "Nowhere in this run.\n"
 
 
 def origin(result: Result, name: str) -> str:

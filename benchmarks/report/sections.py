@@ -54,16 +54,18 @@ def notes_of(chosen: Sequence[Repeated]) -> list[str]:
     """Return what readers must know of the subjects shown, once each."""
     notes = []
     for each in chosen:
-        always = [
-            part for part in each.first.note.split("; ") if all(part in row.note.split("; ") for row in each.rows)
-        ]
-        if any(always):
-            notes.append(f"{label(each.first.subject).title}: {'; '.join(always)}")
+        parts = each.first.note.split("; ")
+        always = [part for part in parts if all(part in row.note.split("; ") for row in each.rows)]
+        kept = [part for part in always if part and not part.startswith("slow moment")]  # weather, not the subject's
+        if kept:
+            notes.append(f"{label(each.first.subject).title}: {'; '.join(kept)}")
     return list(dict.fromkeys(notes))
 
 
-def amount_bars(title: str, chosen: Sequence[Repeated], figure: Figure, words: Words) -> Drawing:
-    """Return bars of one figure, giants broken."""
+def amount_bars(
+    title: str, chosen: Sequence[Repeated], figure: Figure, words: Words, *, broken: bool = False
+) -> Drawing:
+    """Return bars of one figure; where more is better, giants are broken, where less is, ours must be seen against the longest."""
     lines = []
     for each in chosen:
         spread = each.spread(figure)
@@ -72,7 +74,7 @@ def amount_bars(title: str, chosen: Sequence[Repeated], figure: Figure, words: W
             lines.append(Bar(where(each), label(each.first.subject).kind, spread, tip))
     own = [line.amount.greatest for line in lines if line.kind == "ours"]
     greatest = max(line.amount.median for line in lines)
-    cut = max(own) * GIANT if own and greatest > max(own) * GIANT else None
+    cut = max(own) * GIANT if broken and own and greatest > max(own) * GIANT else None
     return bars(title, lines, words, cut=cut)
 
 
@@ -94,7 +96,7 @@ def saturation(rows: Sequence[Row]) -> Section | None:
         return None
     pictures = [
         (
-            amount_bars("Checks per second on one server core", chosen, per_second, count),
+            amount_bars("Checks per second on one server core", chosen, per_second, count, broken=True),
             "Checks per second, one server core, 64 in flight from a C client on the other core. Whiskers: least and greatest round. Broken bars are longer than the page.",
         )
     ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from benchmarks.report.labels import is_ours, label
-from benchmarks.report.losses import Loss
+from benchmarks.report.losses import Loss, circumstances, grouped
 from benchmarks.report.scale import Words, count, mebibytes, micros, times
 from benchmarks.report.targets import Verdict
 from benchmarks.row import Row
@@ -106,14 +106,18 @@ def target_table(verdicts: Sequence[Verdict]) -> str:
 
 
 def loss_table(found: Sequence[Loss]) -> str:
-    """Return who is better in what, and by how much."""
+    """Return who is better in what, and by how much: a line for each subject and scenario."""
     lines = []
-    for loss in found:
-        words = WORDS[loss.figure]
-        where = f"{loss.scenario}, asked by {loss.generator}" + (f", {loss.parameters}" if loss.parameters else "")
-        who = f"{escape(label(loss.subject).title)}<small>{escape(loss.endpoint)}</small>"
-        spread = f"<small>{times(loss.factor.least)} to {times(loss.factor.greatest)}</small>"
-        cells = [who, escape(where), TITLES.get(loss.figure, loss.figure)]
-        cells += [words(loss.theirs), words(loss.ours), times(loss.factor.median) + spread]
-        lines.append(("", cells))
-    return table(["who is better", "in", "figure", "theirs", "ours", "better by"], lines, 3)
+    for losses in grouped(found):
+        first = losses[0]
+        who = f"{escape(label(first.subject).title)}<small>{escape(first.endpoint)}</small>"
+        figures = "<br>".join(
+            f"{TITLES.get(loss.figure, loss.figure)} {WORDS[loss.figure](loss.theirs)} against {WORDS[loss.figure](loss.ours)}"
+            for loss in losses
+        )
+        factors = "<br>".join(
+            f'{times(loss.factor.median)} <span class="none">({times(loss.factor.least)} to {times(loss.factor.greatest)})</span>'
+            for loss in losses
+        )
+        lines.append(("", [who, escape(circumstances(first)), figures, factors]))
+    return table(["who is better", "in", "theirs against ours", "better by"], lines, 4)

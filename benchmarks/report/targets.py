@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from benchmarks.report.labels import OURS, is_ours, label
@@ -23,6 +23,7 @@ from benchmarks.spread import (
 
 CERBOS: Final = ("cerbos", "cerbos-unix", "cerbos-http", "cerbos-lean", "cerbos-lean-unix")
 OPA: Final = ("opa",)
+OPA_ALONE: Final = "against OPA"
 ENGINES: Final = (*OPA, *CERBOS)
 EMBEDDED: Final = (
     "flipt",
@@ -185,6 +186,16 @@ def disturbances(rows: Sequence[Row]) -> list[tuple[str, object, Spread | None]]
     ]
 
 
+def local_alone(rows: Sequence[Row]) -> list[Verdict]:
+    """Judge local mode by itself: a remembered answer, and one that is decided anew."""
+    found = []
+    for subjects, words, bound in ((LOCAL, "answer remembered", 5.0), (ANEW, "decided anew", 12.0)):
+        own = Chosen(scenario="in_process", subjects=subjects).best(rows, latency("p50"), higher=False)
+        measured = own.spread(latency("p50")) if own else None
+        found.append(judge(f"Local mode, p50, {words}", bound, measured, "", at_least=False, unit=" µs"))
+    return found
+
+
 def calm_under_churn(rows: Sequence[Row]) -> list[Verdict]:
     """Judge the p99 under each disturbance against the calm one beside it; one line without a figure when none was measured."""
     found = [(words, measured) for words, _, measured in disturbances(rows)] or [
@@ -255,6 +266,13 @@ TARGETS: Final[Sequence[Callable[[Sequence[Row]], Verdict]]] = (
 )
 
 
-def verdicts(rows: Sequence[Row]) -> list[Verdict]:
-    """Return the verdict on every target, in the order in which they were set."""
-    return [*(target(rows) for target in TARGETS), *calm_under_churn(rows)]
+def verdicts(rows: Sequence[Row], left_out: Sequence[str] = ()) -> list[Verdict]:
+    """Return the verdict on every target, in the order in which they were set; why one could not be judged, where a left out subject says."""
+    reasons = dict(line.split(": ", 1) for line in left_out if ": " in line)
+    judged = [*(target(rows) for target in TARGETS), *local_alone(rows), *calm_under_churn(rows)]
+    return [
+        replace(each, against=reasons["opa"])
+        if each.measured is None and OPA_ALONE in each.target and "opa" in reasons
+        else each
+        for each in judged
+    ]
