@@ -22,7 +22,7 @@ from sidecar import metrics
 
 EVERY_S: Final = 10.0
 FREE_SHARE: Final = 0.4
-FREE_BYTES: Final = 16 << 20
+FREE_BYTES: Final = 8 << 20
 """Less is not worth the trouble, whatever share it is."""
 REST_MS: Final = 600_000
 """Between two attempts, also after one that came to nothing."""
