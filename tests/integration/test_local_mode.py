@@ -171,6 +171,19 @@ def test_store_that_is_replaced_is_followed(client: LocalEntitlementClient, keep
     assert client.check(*ASK).version == f"{keeper.epoch}-1"
 
 
+def test_store_that_is_compacted_is_followed(client: LocalEntitlementClient, keeper: StoreKeeper) -> None:
+    """Old and new file say the same; what is changed in the new one is seen, and the old one is let go."""
+    assert client.check(*ASK).allowed
+    large = keeper.change({f"c/big-{part}": os.urandom(60_000) for part in range(20)})
+    keeper.change({f"c/big-{part}": None for part in range(20)})
+    assert client.check(*ASK).allowed
+    assert keeper.compact() < large / 2
+    keeper.change({"c/customer-0000001": None})
+    taken = wait_until(lambda: client.check(*ASK).code == "CUSTOMER_UNKNOWN", 5, "the new file")
+    assert taken < PROMPT_S
+    assert client.figures().detours == {}
+
+
 def test_map_that_grows_is_adopted_while_threads_ask(tmp_path: Path) -> None:
     """The set outgrows the map several times."""
     with StoreKeeper(tmp_path, world.PRODUCT, bodies(), map_bytes=1 << 20) as keeper:

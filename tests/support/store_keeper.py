@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from entitlements.runtime.boot import read_boot_id
 from entitlements.store.access import Access
+from entitlements.store.compaction import Compaction
 from entitlements.store.setaside import set_aside
 from entitlements.store.writer import StoreWriter
 from tests.support.signed_feed import SignedFeed, now_ms
@@ -70,6 +71,10 @@ class StoreKeeper:
         """Set the store aside and write another one."""
         self._write(bodies, "put_in_place")
 
+    def compact(self) -> int:
+        """Put a copy without free pages in the file's place; return how many pages it has."""
+        return int(self._order(do="compact")["pages"])
+
     def clear_dead_readers(self) -> int:
         """Do what the sidecar's upkeep does; return how many were cleared."""
         return int(self._order(do="clear")["cleared"])
@@ -121,9 +126,21 @@ class _Keeping:
         if what == "change":
             for _ in range(order["times"]):
                 self.feed.change(writer, bodies_of(order["bodies"]))
+        if what == "compact":
+            self._compact(writer)
         cleared = writer.clear_dead_readers() if what == "clear" else 0
         pages = writer._file.environment.info()["last_pgno"]
         return {"epoch": self.feed.epoch, "seq": self.feed.seq, "pages": pages, "cleared": cleared}
+
+    def _compact(self, writer: StoreWriter) -> None:
+        compaction = Compaction(writer.file, self.feed.directory(self.store_dir))
+        try:
+            subprocess.run(compaction.begin(), check=True, stdout=subprocess.DEVNULL)
+            compaction.catch_up()
+            while not compaction.swap():
+                compaction.catch_up()
+        finally:
+            compaction.end()
 
     def _write(self, bodies: Mapping[str, bytes | None], *, aside: bool) -> None:
         directory = self.feed.directory(self.store_dir)
