@@ -11,6 +11,7 @@ import contextlib
 import os
 from pathlib import Path
 from threading import Lock
+from typing import Final
 from weakref import WeakValueDictionary
 
 from entitlements.store.errors import StoreError
@@ -20,6 +21,9 @@ _readers: WeakValueDictionary[str, StoreReader] = WeakValueDictionary()
 _gate = Lock()
 _resting: list[StoreReader] = []
 """The readers that have let go for the fork that is going on."""
+_held: list[bool] = []
+"""Not empty while the gate is held for a fork."""
+PATIENCE_S: Final = 2.0
 
 
 def shared_reader(directory: Path) -> StoreReader:
@@ -33,7 +37,9 @@ def shared_reader(directory: Path) -> StoreReader:
 
 
 def _before() -> None:
-    _gate.acquire()
+    if not _gate.acquire(timeout=PATIENCE_S):  # a signal handler that forks in the middle of `shared_reader`
+        return
+    _held.append(True)
     for reader in list(_readers.values()):
         # A view that hangs is left alone. The child then finds its store open already, and asks the sidecar.
         with contextlib.suppress(StoreError):
@@ -44,7 +50,9 @@ def _before() -> None:
 def _after() -> None:
     while _resting:
         _resting.pop().take_up()
-    _gate.release()
+    if _held:
+        _held.clear()
+        _gate.release()
 
 
 os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_after)

@@ -22,8 +22,9 @@ from entitlements.store.layout import STATE_KEY, StoreState, environment_path, u
 from entitlements.store.opened import Opened, identity_of, open_for_reading
 
 _ATTEMPTS: Final = 3
+_NAP_S: Final = 0.0005
 _PATIENCE: Final = 4000
-"""Half milliseconds to wait for open views before the map is adopted; a view lasts one decision."""
+"""Naps to wait for open views before the map is adopted, two seconds in all; a view lasts one decision."""
 
 
 class StoreView:
@@ -212,9 +213,11 @@ class StoreReader:
         """Close the environment when its last view has ended, and keep views waiting until `take_up`: for the length of a fork.
 
         An environment that crosses a fork could not be opened again in the child, and what the child drops would be the parent's
-        places in the table of readers. StoreError, and nothing is closed, when a view does not end; it must not be one of this thread.
+        places in the table of readers. StoreError, and nothing is closed, when a view does not end, or when this very thread is in the
+        middle of one or of opening the store, as in a signal handler.
         """
-        self._lock.acquire()
+        if not self._lock.acquire(timeout=_PATIENCE * _NAP_S):
+            raise StoreError("the store is being opened, and that does not end")
         try:
             self._still()
         except StoreError:
@@ -263,7 +266,7 @@ class StoreReader:
         for _ in range(_PATIENCE):
             if not self._active:
                 return
-            time.sleep(0.0005)
+            time.sleep(_NAP_S)
         self._resizing = False
         raise StoreError("a view of this process has been open for more than two seconds")
 

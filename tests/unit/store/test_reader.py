@@ -14,7 +14,7 @@ import pytest
 
 from entitlements.policy.digest import record_checksum
 from entitlements.policy.ids import Epoch
-from entitlements.store.errors import CorruptRecord, CorruptStore, NothingStored
+from entitlements.store.errors import CorruptRecord, CorruptStore, NothingStored, StoreError
 from entitlements.store.layout import META, RECORDS, SCHEMA_KEY, STATE_KEY
 from entitlements.store.reader import StoreReader
 from entitlements.store.setaside import set_aside
@@ -276,6 +276,20 @@ def test_a_reader_that_let_go_survives_a_fork_in_parent_and_child(
     with reader.view() as first, reader.view() as second:
         assert first.body_of("c/acme") == second.body_of("c/acme") == b"customer"
     reader.close()
+
+
+def test_a_reader_does_not_let_go_of_what_this_thread_is_using(
+    writer: StoreWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal handler that forks in the middle of a view, or of opening the store: a refusal, not a deadlock; then all is as before."""
+    monkeypatch.setattr("entitlements.store.reader._PATIENCE", 10)
+    reader = writer.reader()
+    with reader.view(), pytest.raises(StoreError, match="has been open"):
+        reader.let_go()
+    with reader._lock, pytest.raises(StoreError, match="is being opened"):
+        reader.let_go()
+    with reader.view() as view:
+        assert view.body_of("c/acme") == b"customer"
 
 
 def test_views_of_other_threads_wait_while_a_reader_has_let_go(
