@@ -29,7 +29,6 @@ BENCHMARKS: Final[Mapping[str, str]] = {
     "load": "load on one sidecar, yours or one of its own: latency at a stated rate, every answer checked (--help)",
     "micro": "decision cache, decoding and encoding, bytes to bytes",
     "micro_decide": "one decision on decoded records",
-    "local_mode": "what an answer costs an application that decides in its own process, from memory, anew, cold, in batches and lists",
     "store": "size and speed of the policy store with 100,000 customers",
     "churn": "what churn does to the latency of checks, kind by kind",
     "scale": "several serving processes on one port",
