@@ -1,6 +1,6 @@
 """A whole sidecar that follows a feed of many customers over a real Valkey: main process and serving processes, as in a pod.
 
-The sidecar's processes share the server's processor; Valkey, the feed's source and whatever asks share the other one.
+The sidecar's processes share the server's processor unless they may use all; Valkey, the feed's source and whatever asks share the other one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -61,8 +61,11 @@ class PipedSidecar(SidecarProcess):
 class FollowedSidecar:
     """Valkey, a source of the feed and a sidecar. `settings` are further settings of the sidecar, without prefix."""
 
-    def __init__(self, customers: int, settings: Mapping[str, str] | None = None, note: str = "") -> None:
-        """Start nothing yet."""
+    def __init__(
+        self, customers: int, settings: Mapping[str, str] | None = None, note: str = "", *, pin: bool = True
+    ) -> None:
+        """Start nothing yet; without `pin` the sidecar may use all processors."""
+        self._pin = pin
         self.name = f"sidecar-{(settings or {}).get('TRANSPORT', 'inline')}"
         self.note = note
         self.customers = customers
@@ -83,7 +86,7 @@ class FollowedSidecar:
             root = self._heard()
         settings = {"REDIS_URL": valkey.url, "LISTEN": f"127.0.0.1:{free_port()}", "DRAIN": "100ms", **self._settings}
         self.sidecar = PipedSidecar(folder, world.PRODUCT, root, settings)
-        with pinned(SERVER_CPU):
+        with pinned(SERVER_CPU) if self._pin else nullcontext():
             self._stack.enter_context(self.sidecar)
         wait_until(self.is_live, LOAD_S, "the loading of the set")
 
