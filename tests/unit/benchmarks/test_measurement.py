@@ -92,7 +92,7 @@ class Asker:
         return self._outcomes.pop(0)
 
 
-def seen(calls: int, asked: float = 0.0, first_wrong: str = "") -> Outcome:
+def seen(calls: int, asked: float = 0.0, first_wrong: str = "", wrong: int = 0) -> Outcome:
     """Return an outcome of so many calls."""
     return Outcome(
         seconds=1.0,
@@ -102,6 +102,7 @@ def seen(calls: int, asked: float = 0.0, first_wrong: str = "") -> Outcome:
         latencies=Latencies.of([1000] * calls),
         asked_per_second=asked,
         first_wrong=first_wrong,
+        wrong=wrong,
     )
 
 
@@ -133,6 +134,23 @@ def test_a_row_that_was_disturbed_is_measured_again() -> None:
     row = Measurement("s", Load()).row(Answerer("a", []), Asker(seen(5), seen(7)), "unix", 1, sky)
     assert row is not None
     assert (row.calls, row.note) == (7, "a toy")
+
+
+def test_of_disturbed_attempts_the_least_disturbed_one_counts() -> None:
+    """Spins after the three attempts: 5, 2 and 4 times the best."""
+    sky = weather(10, 50, 10, 20, 10, 40)
+    row = Measurement("s", Load()).row(Answerer("a", []), Asker(seen(5), seen(7), seen(6)), "unix", 1, sky)
+    assert row is not None
+    assert row.calls == 7
+    assert "2.00 times" in row.note
+
+
+def test_a_wrong_answer_is_never_measured_away() -> None:
+    """An attempt with a wrong answer is the row, however bad the moment was."""
+    sky = weather(10, 50, 10, 10)
+    row = Measurement("s", Load()).row(Answerer("a", []), Asker(seen(5, wrong=1), seen(7)), "unix", 1, sky)
+    assert row is not None
+    assert (row.calls, row.wrong) == (5, 1)
 
 
 def test_a_new_round_forgets_the_best() -> None:
