@@ -85,6 +85,10 @@ class Delta(Protocol):
         """Return the position after it."""
 
     @property
+    def prev(self) -> bytes:
+        """Return the chain value before it."""
+
+    @property
     def chain(self) -> bytes:
         """Return the chain value after it."""
 
@@ -96,6 +100,10 @@ class Delta(Protocol):
 def customer_of(key: str) -> CustomerId | None:
     """Return the customer of a record key, None for a record of the catalogue."""
     return CustomerId(key[len(_PREFIX) :]) if key.startswith(_PREFIX) else None
+
+
+def _touched_by(delta: Delta) -> tuple[CustomerId, ...]:
+    return tuple(found for op in delta.ops if (found := customer_of(op.key)) is not None)
 
 
 class Recollection:
@@ -131,7 +139,7 @@ class Recollection:
         for delta in deltas:
             if self._position is None:
                 raise ValueError("a delta was applied to nothing")
-            touched = tuple(found for op in delta.ops if (found := customer_of(op.key)) is not None)
+            touched = _touched_by(delta)
             self._chains.append(self._position.chain)
             self._touched.append(touched)
             self._touches += len(touched)
@@ -140,6 +148,28 @@ class Recollection:
             self._position = Position(self._position.epoch, delta.seq, delta.chain)
             while len(self._chains) > self._window or self._touches > self._most:
                 self._forget()
+
+    @property
+    def oldest(self) -> Position | None:
+        """Return the earliest position of which a proof is believed."""
+        at = self._position
+        if at is None or not self._chains:
+            return at
+        return Position(at.epoch, Seq(at.seq - len(self._chains)), self._chains[0])
+
+    def recall(self, deltas: Sequence[Delta]) -> bool:
+        """Remember verified deltas, in order, that led to the oldest position; False when they did not, or when there is no more room."""
+        for delta in reversed(deltas):
+            oldest, touched = self.oldest, _touched_by(delta)
+            full = len(self._chains) >= self._window or self._touches + len(touched) > self._most
+            if oldest is None or full or (delta.seq, delta.chain) != (oldest.seq, oldest.chain):
+                return False
+            self._chains.appendleft(delta.prev)
+            self._touched.appendleft(touched)
+            self._touches += len(touched)
+            for customer in touched:
+                self._last.setdefault(customer, delta.seq)
+        return True
 
     def _forget(self) -> None:
         if self._position is None:

@@ -24,6 +24,8 @@ class Ledger:
         self._recollection = Recollection()
         self.roster = Roster(room)
         self.customers_before: list[CustomerId] = []
+        self.past_is_open = False
+        """The store has come to a position whose past is not known; a log may tell it."""
 
     @property
     def position(self) -> Position | None:
@@ -35,7 +37,7 @@ class Ledger:
         state = writer.state
         if state is None or not state.complete or not state.partial:
             return
-        self._recollection.begin(Position(state.epoch, state.seq, state.chain))
+        self._begin_at(Position(state.epoch, state.seq, state.chain))
         held: list[CustomerId] = []
         absent: list[CustomerId] = []
         prefix = after = customer_record_key("")
@@ -57,8 +59,21 @@ class Ledger:
     def replaced(self, position: Position) -> None:
         """Hear that a catalogue took the place of everything."""
         self.customers_before = self.roster.by_use() or self.customers_before
-        self._recollection.begin(position)
+        self._begin_at(position)
         self.roster.begin()
+
+    def _begin_at(self, position: Position) -> None:
+        self._recollection.begin(position)
+        self.past_is_open = True
+
+    @property
+    def oldest(self) -> Position | None:
+        """Return the earliest position of which a proof is believed."""
+        return self._recollection.oldest
+
+    def recall(self, deltas: Sequence[Delta]) -> bool:
+        """Remember verified deltas that led to the oldest position; False when there is no going on."""
+        return self._recollection.recall(deltas)
 
     def judge(self, proof: Proof) -> Finding:
         """Return what a proof is worth."""

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from entitlements.policy.feed_state_value import Path, Version
 from entitlements.policy.ids import CustomerId, customer_record_key
 from entitlements.policy.working_set import Finding
 from entitlements.wire.envelope import FeedCustomer, Refused
+from sidecar.feed.hindsight import recall_past
 from sidecar.feed.inspector import Inspector
 from sidecar.feed.ledger import Ledger
 from sidecar.feed.parts import FeedParts
@@ -77,6 +78,7 @@ class Procurement:
         self._waiting: dict[CustomerId, Wanted] = {}
         self._again: deque[CustomerId] = deque()
         self._budget = StrangerBudget(parts.clock.monotonic_ms())
+        self._tasks: set[asyncio.Task[None]] = set()
         self._lanes: set[asyncio.Task[None]] = set()
         self._may_write = False
 
@@ -116,6 +118,9 @@ class Procurement:
             self._ledger.customers_before = []
         if self._waiting:
             self._look_again()
+        if self._ledger.past_is_open:
+            self._ledger.past_is_open = False
+            self._spawn(recall_past(self._ledger, self._sources[Path.REDIS], self._inspector))
         self._start()
 
     def _look_again(self) -> None:
@@ -130,9 +135,14 @@ class Procurement:
 
     def _start(self) -> None:
         if self._ledger.position is not None and (self._queue or self._again) and len(self._lanes) < LANES:
-            lane = asyncio.create_task(self._run())
-            self._lanes.add(lane)
-            lane.add_done_callback(self._lanes.discard)
+            self._lanes.add(self._spawn(self._run()))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._lanes.discard)
+        return task
 
     async def _run(self) -> None:
         while batch := dict(islice(self._next(), BATCH)):
@@ -251,9 +261,9 @@ class Procurement:
 
     async def close(self) -> None:
         """Fetch no more."""
-        for lane in self._lanes:
-            lane.cancel()
-        await asyncio.gather(*self._lanes, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def __repr__(self) -> str:
         """Show what is under way."""

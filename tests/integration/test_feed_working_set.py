@@ -146,6 +146,22 @@ async def test_a_proof_in_redis_saves_a_question(scene: Selective) -> None:
     assert scene.truthful()
 
 
+async def test_a_new_sidecar_believes_what_was_proven_before_it_came(scene: Selective) -> None:
+    """It reads the log backwards: who was not touched since is had from Redis, who was is asked for."""
+    scene.publisher.leave("acme")
+    scene.publisher.leave("globex")
+    for number in range(700):
+        scene.publisher.commit("globex" if number == 300 else f"other-{number}", body=b"changed")
+    scene.publisher.publish()
+    scene.publisher.put_catalogue()
+    await scene.begin()
+    await scene.until(lambda: "703 deltas" in repr(scene.loop.procurement))
+    await scene.have("acme", "globex")
+    assert scene.publisher.asked_for == [["globex"]]
+    assert scene.truthful()
+    assert scene.figures.findings == {"touched": 1}
+
+
 async def test_what_lies_in_redis_can_delay_and_never_grant(scene: Selective) -> None:
     """Old, forged, of another customer, of another history, of another kind, no envelope at all: the control plane is asked."""
     await scene.begin()

@@ -139,6 +139,17 @@ class WorkingSetMachine(RuleBasedStateMachine):
         self.roster = Roster(MOST)
         self.roster.begin([c for c, body in held.items() if body], [c for c, body in held.items() if not body], 0)
 
+    @rule(count=st.integers(1, 3), elsewhere=st.booleans())
+    def recall(self, *, count: int, elsewhere: bool) -> None:
+        """Read the log backwards, to believe what was proven before; a log of another history does not fit."""
+        oldest = self.recollection.oldest
+        assert oldest is not None
+        past = [delta for delta in self.log if delta.epoch == oldest.epoch and delta.seq <= oldest.seq][-count:]
+        if elsewhere:
+            past = [replace(delta, chain=b"another branch".ljust(32)) for delta in past]
+        fits = self.recollection.recall(past)
+        assert not (elsewhere and past and fits)
+
     @rule()
     def re_epoch(self) -> None:
         """Begin an epoch; the sidecar takes its catalogue, and nothing on demand survives."""

@@ -27,6 +27,7 @@ class Moved:
     seq: Seq
     ops: tuple[Op, ...] = ()
     chain: bytes = b""
+    prev: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,11 @@ class Line:
 
     def move(self, seq: int, *keys: str) -> None:
         """Apply a delta."""
-        self.past.follow([Moved(Seq(seq), tuple(Op(key) for key in keys), self.chain(seq))])
+        self.past.follow([self.delta(seq, *keys)])
+
+    def delta(self, seq: int, *keys: str) -> Moved:
+        """Return a delta of this history."""
+        return Moved(Seq(seq), tuple(Op(key) for key in keys), self.chain(seq), self.chain(seq - 1))
 
     def judge(self, seq: int, customer: str = "acme", **facts: object) -> Finding:
         """Judge a proof of this history, or of the facts given."""
@@ -105,6 +110,26 @@ def test_another_history_is_not_believed_at_any_position() -> None:
     assert {line.judge(seq, chain=b"other") for seq in (10, 11)} == {Finding.OTHER_BRANCH}
     assert line.judge(3, epoch=Epoch(8)) is Finding.AHEAD, "whose catalogue will tell"
     assert line.judge(11, epoch=Epoch(6)) is Finding.TOO_OLD
+
+
+def test_the_past_can_be_recalled_from_a_log() -> None:
+    """From its end backwards, as far as it leads to where we stand; what was touched then counts."""
+    line = Line(Recollection(window=4))
+    line.move(11, "c/acme")
+    assert line.judge(8) is Finding.TOO_OLD
+    assert line.past.recall([line.delta(9, "c/globex"), line.delta(10, "c/acme")])
+    assert (line.judge(8, "initech"), line.judge(8, "globex"), line.judge(9, "globex")) == (
+        Finding.TRUE,
+        Finding.TOUCHED,
+        Finding.TRUE,
+    )
+    assert line.judge(10) is Finding.TOUCHED, "the newer touch counts"
+    assert line.past.oldest == Position(Epoch(7), Seq(8), line.chain(8))
+    assert not line.past.recall([Moved(Seq(8), (), b"other", line.chain(7))])
+    assert not line.past.recall([line.delta(7)]), "a gap"
+    assert not line.past.recall([line.delta(7), line.delta(8)]), "room for one"
+    assert line.judge(7, "initech") is Finding.TRUE
+    assert not Recollection().recall([line.delta(8)])
 
 
 def test_nothing_is_true_of_nothing() -> None:
