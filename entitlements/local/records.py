@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from entitlements.local.memory import Memory
 from entitlements.policy.digest import CHECKSUM_BYTES, record_checksum
@@ -21,7 +21,10 @@ Found: TypeAlias = tuple[bytes | None, Any]
 Catalogue: TypeAlias = dict[str, Found]
 """Features and plans that were found at one position of the store, by record key."""
 
-_ABSENT: Found = (None, None)
+_ABSENT: Final[Found] = (None, None)
+_FEATURES: Final = feature_record_key("")
+_PLANS: Final = plan_record_key("")
+_CUSTOMERS: Final = customer_record_key("")
 
 
 class DecodedRecords:
@@ -72,7 +75,7 @@ class StoreRecords:
 
     def feature(self, key: str) -> Feature | None:
         """Return a feature or None."""
-        key = feature_record_key(key)
+        key = _FEATURES + key
         found = self._catalogue.get(key) or self._listed(key)
         self.reads[key] = found[0]
         feature: Feature | None = found[1]
@@ -80,7 +83,7 @@ class StoreRecords:
 
     def plan(self, ref: str) -> PlanVersion | None:
         """Return a plan or add-on version or None."""
-        key = plan_record_key(ref)
+        key = _PLANS + ref
         found = self._catalogue.get(key) or self._listed(key)
         self.reads[key] = found[0]
         plan: PlanVersion | None = found[1]
@@ -88,7 +91,7 @@ class StoreRecords:
 
     def customer(self, customer_id: str) -> Customer | None:
         """Return a customer or None."""
-        key = customer_record_key(customer_id)
+        key = _CUSTOMERS + customer_id
         found = self._seen.get(key) or self._read(key)
         self.reads[key] = found[0]
         customer: Customer | None = found[1]
@@ -96,7 +99,7 @@ class StoreRecords:
 
     def lacks(self, customer_id: str) -> bool:
         """Return whether nothing is stored of a customer, not even that it does not exist: in a partial set, nothing is known then."""
-        key = customer_record_key(customer_id)
+        key = _CUSTOMERS + customer_id
         found = self._seen.get(key) or self._read(key)
         self.reads[key] = found[0]
         return found[0] is None

@@ -27,8 +27,7 @@ class Query(NamedTuple):
     explain: ExplainLevel = ExplainLevel.NONE
 
 
-@dataclass(frozen=True, slots=True)
-class Remedy:
+class Remedy(NamedTuple):
     """What would repair a deny."""
 
     action: RemedyAction

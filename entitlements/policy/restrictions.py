@@ -20,11 +20,6 @@ class Restrictions(NamedTuple):
     capping: Suspension | None = None
     subscriptions: Mapping[str, Suspension] = _NOTHING
 
-    @property
-    def cap(self) -> AccessLevel:
-        """Return the highest level that is left."""
-        return AccessLevel.FULL if self.capping is None else self.capping.access
-
 
 UNRESTRICTED: Final = Restrictions()
 

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from entitlements.policy.combine import fits
 from entitlements.policy.inquiry import Inquiry
 from entitlements.policy.model import (
+    ALWAYS,
     AccessLevel,
     Condition,
     ConsideredSource,
@@ -192,7 +193,7 @@ class Sources:
         return code
 
     def _look_at_item(self, source: Source, id_: str, item: SubscriptionItem, entitlement: PlanEntitlement) -> str:
-        if not self.inquiry.inside(item.window):
+        if item.window is not ALWAYS and not self.inquiry.inside(item.window):
             return _EXCLUDED
         if entitlement.value is not None and not fits(self.feature, entitlement.value):
             return _FOREIGN

@@ -31,7 +31,8 @@ class Verdict:
         self.feature = feature
         self.sources = sources
         self.restrictions = restrictions
-        self.cap = restrictions.cap
+        capping = restrictions.capping
+        self.cap = AccessLevel.FULL if capping is None else capping.access
         self.code: Code | None = None
         self.explicit = False
         self.winner: Grant = NOBODY

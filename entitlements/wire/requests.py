@@ -6,6 +6,7 @@ Every failure is a FieldError that names field, problem and remedy.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -45,6 +46,7 @@ _PLAIN: Final = ("", "", EMPTY, ExplainLevel.NONE)
 """Subject, resource, attributes and explain of a question that has none of them."""
 SHORTEST: Final = 6
 """Bytes of the shortest plain question: two tags, two lengths, two letters."""
+_new: Final = tuple.__new__
 _Wire = TypeVar("_Wire", bound=Message)
 
 
@@ -158,16 +160,27 @@ def plain_check(raw: bytes, default_product: ProductId, served: Collection[str] 
     if middle + 2 >= size or raw[middle] != _FEATURE:
         return None
     end = middle + 2 + raw[middle + 1]
-    customer_id, feature, product = raw[2:middle].decode(), raw[middle + 2 : end].decode(), default_product
+    product = default_product
     if end != size:
         if end + 2 >= size or raw[end] != _PRODUCT or end + 2 + raw[end + 1] != size:
             return None
         product = ProductId(raw[end + 2 :].decode())
         if served is None or product not in served:
             return None
-    if not (is_plain_id(customer_id) and is_plain_id(feature)):
+    customer_id, feature = raw[2:middle].decode(), _plain_feature(raw[middle + 2 : end])
+    # Bytes below 128 and printable: nothing but a space could be outer white space, and no length is above 127.
+    if not (customer_id and feature and customer_id.isprintable() and customer_id.strip() == customer_id):
         return None
-    return CheckCall(Query(CustomerId(customer_id), FeatureKey(feature), product), None, None, None)
+    # The three named tuples' own constructors and the identity functions of NewType would cost as much as all of the above.
+    query = _new(Query, (customer_id, feature, product, "", "", None, EMPTY, ExplainLevel.NONE))
+    return _new(CheckCall, (query, None, None, None))
+
+
+@lru_cache(maxsize=4096)
+def _plain_feature(raw: bytes) -> str:
+    """Return a feature key that is a plain id, else nothing: there are few, so each is examined once and is always the same object."""
+    feature = raw.decode()
+    return feature if is_plain_id(feature) else ""
 
 
 def decode_list(raw: bytes, default_product: ProductId, now_ms: int, served: Collection[str] | None = None) -> ListCall:
