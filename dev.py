@@ -432,16 +432,24 @@ def command_check(arguments: list[str]) -> int:
     ]
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
         results = [(name, text, pool.submit(timed, check)) for name, text, check in checks]
-        failed = 0
+        words = []
         for name, text, future in results:
             passed, output, seconds = future.result()
-            failed += not passed
-            skipped = passed and output.startswith("skipped: ")  # a check that cannot run here says why
-            say(name, f"{'-     ' if skipped else 'ok    ' if passed else 'FAILED'} {text}", seconds)
-            if skipped or not passed:
+            word = outcome(output, passed=passed)
+            words.append(word)
+            say(name, f"{word:<7} {text}", seconds)
+            if word != "ok":
                 print(output.rstrip(), flush=True)
-    say("check", f"{len(checks) - failed} of {len(checks)} passed", time.monotonic() - started)
-    return 1 if failed else 0
+    skipped = f", {words.count('skipped')} skipped" if "skipped" in words else ""
+    say("check", f"{words.count('ok')} of {len(checks)} passed{skipped}", time.monotonic() - started)
+    return 1 if "FAILED" in words else 0
+
+
+def outcome(output: str, *, passed: bool) -> str:
+    """Return `ok`, `skipped` for a check that cannot run here and says why, or `FAILED`."""
+    if not passed:
+        return "FAILED"
+    return "skipped" if output.startswith("skipped: ") else "ok"
 
 
 def timed(check: Callable[[], tuple[bool, str]]) -> tuple[bool, str, float]:

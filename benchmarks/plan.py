@@ -81,6 +81,7 @@ FULL: Final[Sequence[Step]] = (
         options={"sizes": (10_000, 100_000, 1_000_000, 5_000_000)},
         fast={"sizes": (1_000,)},
     ),
+    Step(scenario="scale", is_alone=True, seconds=3.0, fast={"customers": 1_000}),
 )
 
 PEERS: Final[Sequence[Step]] = (

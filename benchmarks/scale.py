@@ -30,6 +30,7 @@ from benchmarks.subjects.followed import FollowedSidecar
 from tests.support.processes import wait_until
 
 NAME: Final = "scale"
+TITLE: Final = "Checks a second and memory against the number of processes that answer on one port"
 PROCESSES: Final = (1, 2, 4)
 CONNECTIONS: Final = 32
 STREAMS: Final = 2
@@ -85,6 +86,30 @@ def measured(subject: FollowedSidecar, processes: int, number: int, seconds: flo
     )
 
 
+def run(
+    subjects: Sequence[object], generators: Sequence[object], rounds: int, seconds: float, customers: int = 100_000
+) -> list[Row]:
+    """Measure one, two and four processes for the suite. Subjects and generators have no part in it: it asks whole sidecars."""
+    _ = subjects, generators
+    return rounds_of(rounds, seconds, PROCESSES, customers, "inline")
+
+
+def rounds_of(rounds: int, seconds: float, counts: Sequence[int], customers: int, transport: str) -> list[Row]:
+    """Return the rows of all rounds, each number of processes with a fresh sidecar."""
+    rows = []
+    for number in range(1, rounds + 1):
+        for count in counts:
+            settings = {"TRANSPORT": transport, "SERVING_PROCESSES": str(count)}
+            subject = FollowedSidecar(customers, settings, pin=False)
+            try:
+                subject.start()
+                rows.append(measured(subject, count, number, seconds))
+                told(rows[-1])
+            finally:
+                subject.stop()
+    return rows
+
+
 def main(argv: list[str]) -> int:
     """Measure, print and write; return 1 when an answer was wrong."""
     parser = argparse.ArgumentParser(prog="bench scale", description="Throughput and memory against processes.")
@@ -97,17 +122,7 @@ def main(argv: list[str]) -> int:
     asked = parser.parse_args(argv)
     on, began = machine(), time.monotonic()
     counts = asked.processes or list(PROCESSES)
-    rows = []
-    for number in range(1, asked.rounds + 1):
-        for count in counts:
-            settings = {"TRANSPORT": asked.transport, "SERVING_PROCESSES": str(count)}
-            subject = FollowedSidecar(asked.customers, settings, pin=False)
-            try:
-                subject.start()
-                rows.append(measured(subject, count, number, asked.seconds))
-                told(rows[-1])
-            finally:
-                subject.stop()
+    rows = rounds_of(asked.rounds, asked.seconds, counts, asked.customers, asked.transport)
     result = Result(
         benchmark=NAME,
         date=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -196,7 +196,7 @@ def propagation(rows: Sequence[Row]) -> Section | None:
         for subject, points in both.items()
     ]
     drawing = chart("Propagation", lines, Scale("sidecars", count, is_log=True), Scale("delay", micros, is_log=True))
-    caption = "From the commit of a revoke in the control plane until the last sidecar is seen to deny; real processes, all of them and the one that asks on this machine's cores."
+    caption = "From the commit of a revoke in the control plane until the last sidecar is seen to deny; real processes, all on this machine: fifty sidecars share the cores that fifty pods would not."
     lead = "How long a customer keeps what was just taken away."
     return Section("propagation", "A change reaches every sidecar", lead, [(drawing, caption)])
 
@@ -219,8 +219,15 @@ def churn(rows: Sequence[Row]) -> Section | None:
 
 
 def processes(rows: Sequence[Row]) -> Section | None:
-    """Draw throughput over the number of serving processes."""
-    found = over(rows, Chosen(scenario="scale"), "processes", per_second, higher=True)
+    """Draw throughput and memory over the number of serving processes."""
     section = Section("scale", "More serving processes", "They share one port and the pages of one store.", [])
     x = Scale("serving processes", count)
-    return single(section, found, x, Scale("checks/s", count), "Checks per second over TCP with SO_REUSEPORT.")
+    speed = over(rows, Chosen(scenario="scale"), "processes", per_second, higher=True)
+    held = over(rows, Chosen(scenario="scale"), "processes", memory, higher=False)
+    caption = "Checks per second over TCP with SO_REUSEPORT; the asking program and the feed share the same processors."
+    drawn = [
+        single(section, speed, x, Scale("checks/s", count), caption),
+        single(section, held, x, Scale("memory", mebibytes), "Memory of all of them, shared pages counted once."),
+    ]
+    pictures = [picture for each in drawn if each for picture in each.pictures]
+    return replace(section, pictures=pictures) if pictures else None

@@ -108,6 +108,11 @@ def one_round(number: int, random: Random, factor: float) -> Iterator[Row]:
         for kind, slowest in (("calm", 400), (beside, tail)):
             parameters = {"kind": kind, "beside": beside, "rate": 5000, "customers": 1000}
             yield row("churn", "sidecar-inline", "c", "unix", p50=150, p99=slowest, rate=5000, parameters=parameters)
+    for several in (1, 2, 4):
+        own = {"processes": several, "customers": 1000}
+        yield row(
+            "scale", "sidecar-inline", "c", "tcp", rate=18_000 * several, rss_mib=30 + 12 * several, parameters=own
+        )
     for sidecars in (1, 10, 50):
         yield row(
             "propagation",

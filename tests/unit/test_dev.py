@@ -77,3 +77,18 @@ def test_tool_settings_do_not_void_an_installation(dev: ModuleType, tmp_path: Pa
     path = tmp_path / "pyproject.toml"
     path.write_text(path.read_text() + "\n[tool.ruff]\nline-length = 1\n")
     assert environment.is_ready()
+
+
+@pytest.mark.parametrize(
+    "output, passed, word",
+    [
+        ("", True, "ok"),
+        ("skipped: no valgrind\n", True, "skipped"),
+        ("skipped: x", False, "FAILED"),
+        ("", False, "FAILED"),
+    ],
+    ids=["content", "cannot run here", "failed while skipping", "failed"],
+)
+def test_a_check_that_cannot_run_is_not_called_ok(dev: ModuleType, output: str, *, passed: bool, word: str) -> None:
+    """Its reason is printed beside the word; only what ran and was content is `ok`."""
+    assert dev.outcome(output, passed=passed) == word
