@@ -32,6 +32,9 @@ from benchmarks.scenarios.processors import asker_cpu, spin_ms
 from benchmarks.subjects.sidecar import Sidecar
 from benchmarks.subjects.subject import Endpoint, SubjectFailed
 
+UNHEARD: Final = ("RESET", "CONNECTION", "UNANSWERED", "NO_STATUS")
+"""Failures in which the sidecar said nothing that could be wrong."""
+
 DEFAULT_RATE: Final = 1_000.0
 COLUMNS: Final = ("p50", "p90", "p99", "p999", "max")
 HEAD: Final = f"  {'load':>12} {'answered/s':>11} " + " ".join(
@@ -145,8 +148,10 @@ def remarks(load: Load, outcome: Outcome) -> list[str]:
     made += [late] if late else []
     if outcome.errors:
         made.append("failed: " + ", ".join(f"{count:,} {name}" for name, count in sorted(outcome.errors.items())))
-    if outcome.wrong:
-        made.append(f"{outcome.wrong:,} WRONG answers" + (f"; {outcome.first_wrong}" if outcome.first_wrong else ""))
+    # An unexpected status is counted as wrong too; here it stands under `failed` already.
+    wrong = outcome.wrong - sum(count for name, count in outcome.errors.items() if name not in UNHEARD)
+    if wrong:
+        made.append(f"{wrong:,} WRONG answers" + (f"; {outcome.first_wrong}" if outcome.first_wrong else ""))
     return made
 
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -30,6 +31,8 @@ def compiler() -> str | None:
 
 def why_not() -> str | None:
     """Return why nothing can be compiled here and what would change that, or None."""
+    if sys.platform != "linux":
+        return "the C programs of the benchmarks are written for Linux"
     found = compiler()
     if found is None:
         return f"no C compiler ({REMEDY})"

@@ -1,4 +1,4 @@
-"""Where things run and how fast that is at the moment: pinning, a fixed computation, processor time and memory from /proc."""
+"""Where things run and how fast that is at the moment: pinning, a fixed computation, processor time and memory from /proc, so on Linux."""
 
 from __future__ import annotations
 
@@ -17,23 +17,24 @@ ASKER_CPU: Final = 1
 """Whatever asks runs here."""
 
 SPIN_STEPS: Final = 250_000
+PINS: Final = hasattr(os, "sched_setaffinity")
+"""Whether the system can keep a process to a processor; Linux can."""
+
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
-def processors() -> int:
-    """Return how many processors this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
 def asker_cpu() -> int | None:
     """Return the processor that generators keep to; None where there is only one, so that everything shares it."""
-    return ASKER_CPU if ASKER_CPU in os.sched_getaffinity(0) else None
+    return ASKER_CPU if PINS and ASKER_CPU in os.sched_getaffinity(0) else None
 
 
 @contextlib.contextmanager
 def pinned(cpu: int) -> Iterator[None]:
     """Keep this thread, and the processes and threads that it starts meanwhile, to one processor; without effect where that is forbidden."""
+    if not PINS:
+        yield
+        return
     before = os.sched_getaffinity(0)
     with contextlib.suppress(OSError):
         os.sched_setaffinity(0, {cpu})

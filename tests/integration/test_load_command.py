@@ -16,7 +16,7 @@ from benchmarks.generators.asyncio_client import AsyncioClient
 from benchmarks.generators.c_client import CClient
 from benchmarks.generators.callers import NodeCaller, PythonCaller
 from benchmarks.generators.compiled import why_not
-from benchmarks.generators.generator import Generator, GeneratorFailed, Load
+from benchmarks.generators.generator import Generator, GeneratorFailed, Load, Outcome
 from benchmarks.generators.h2load import H2load
 from benchmarks.generators.question import Question
 from benchmarks.questions import PAIRS, Ask
@@ -25,6 +25,7 @@ from benchmarks.subjects.bare import Ceiling, DictServer, EmptyTransport
 from benchmarks.subjects.our_questions import our_questions
 from benchmarks.subjects.sidecar import Sidecar
 from benchmarks.subjects.subject import Subject
+from tests.support.certificates import certificate
 from tests.support.processes import is_running, wait_until
 
 MISSING = why_not()
@@ -84,7 +85,15 @@ def test_nobody_there_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture
     """Nothing answered: exit code 1, with what happened."""
     arguments = ["--target", f"unix:{tmp_path}/absent", "--questions", str(lines(tmp_path)), "--rate", "100"]
     assert load.main([*arguments, "--seconds", "0.2", "--warm-up", "0", "--json", str(tmp_path / "r.json")]) == 1
-    assert "UNANSWERED" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "failed: 20 UNANSWERED" in printed
+    assert "WRONG" not in printed
+
+
+def test_an_unexpected_status_is_a_failure_but_no_wrong_answer() -> None:
+    """It is said once, under its name."""
+    outcome = Outcome(seconds=1, calls=1, decisions=1, all_calls=8, wrong=5, errors={"INTERNAL": 3, "RESET": 4})
+    assert load.remarks(CLOSED, outcome) == ["failed: 3 INTERNAL, 4 RESET", "2 WRONG answers"]
 
 
 def test_the_python_generator_needs_no_compiler(
@@ -232,3 +241,19 @@ def test_a_server_does_not_outlive_a_benchmark_that_is_killed() -> None:
         assert is_running(server)
         benchmark.kill()
     wait_until(lambda: not is_running(server), 10, "the end of the server")
+
+
+@needs_c
+def test_a_certificate_is_shown_where_one_is_wanted(tmp_path: Path) -> None:
+    """Mutual TLS: with the certificate every answer is right, without it there is none."""
+    identity = certificate(tmp_path, "caller")
+    sidecar = Sidecar("stock", tls=True, settings={"TLS_CLIENT_CA": str(identity[0])})
+    sidecar.start()
+    try:
+        endpoint = sidecar.endpoints()["tls"]
+        known = CClient(identity=identity).run(endpoint, sidecar.questions(Ask()) or (), CLOSED)
+        assert (known.wrong, dict(known.errors)) == (0, {})
+        assert known.calls > 0
+        assert CClient().run(endpoint, sidecar.questions(Ask()) or (), CLOSED).calls == 0
+    finally:
+        sidecar.stop()

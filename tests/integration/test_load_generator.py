@@ -164,6 +164,29 @@ def test_a_stall_is_seen_by_every_question_that_was_due(tmp_path: Path) -> None:
     assert outcome.asked_per_second == pytest.approx(200, rel=0.02)
 
 
+def test_a_server_that_dies_and_comes_back_is_accounted_for(tmp_path: Path) -> None:
+    """Every question that was due has an end: an answer, or an error with a name; after the restart there are answers again."""
+    answered = threading.Event()
+
+    def noting(
+        request: check_service_pb2.CheckRequest, context: grpc.ServicerContext
+    ) -> check_service_pb2.CheckResponse:
+        answered.set()
+        return right(request, context)
+
+    load = Load(connections=2, rate=500, seconds=2.0, warm_up_s=0)
+    with ThreadPoolExecutor(1) as pool:
+        with answering(noting, tmp_path) as endpoint:
+            asking = pool.submit(CClient().run, endpoint, check_questions(), load)
+            assert answered.wait(10)
+        with answering(right, tmp_path):
+            outcome = asking.result()
+    assert not outcome.first_wrong
+    assert outcome.calls > 100
+    assert outcome.connects > 2
+    assert outcome.calls + sum(outcome.errors.values()) == 1000
+
+
 def test_nobody_there_is_no_success(tmp_path: Path) -> None:
     """Every question that was due counts, though it could not even be sent."""
     endpoint = Endpoint("unix", str(tmp_path / "absent"))

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -285,6 +286,7 @@ int main(int argc, char **argv) {
         CPU_SET((size_t)options.cpu, &one);
         if (sched_setaffinity(0, sizeof one, &one) != 0) perror("cannot keep to the processor");
     }
+    signal(SIGPIPE, SIG_IGN); /* a connection that the server has closed is counted, not died of */
     prctl(PR_SET_TIMERSLACK, 1UL); /* wake when a question is due, not up to 50 microseconds later */
     questions = questions_read(options.questions);
     socket_prepare();
