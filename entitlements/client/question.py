@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from entitlements.policy.model import UNLIMITED, ExplainLevel, Value
 from entitlements.v1 import check_service_pb2, decision_pb2
@@ -36,9 +36,10 @@ class Fallback:
     value: Value | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """May this customer use this feature now? Only the first two fields are required.
+
+    A tuple, because making one costs a quarter of making a frozen dataclass.
 
     Attributes:
         customer_id: Who asks, 1-128 bytes.
@@ -62,7 +63,7 @@ class Question:
     resource_id: str = ""
     quantity: int = 1
     requested_value: Value | None = None
-    attributes: Mapping[str, AttributeInput] = field(default_factory=lambda: _NO_ATTRIBUTES)
+    attributes: Mapping[str, AttributeInput] = _NO_ATTRIBUTES
     min_version: str = ""
     as_of: datetime | None = None
     explain: ExplainLevel = ExplainLevel.NONE
