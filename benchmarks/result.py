@@ -118,9 +118,10 @@ class Result:
             "took_s": round(self.took_s, 1),
         }
         lines = ",\n".join(json.dumps(row.as_json()) for row in self.rows)
+        # A complaint may name a file of this checkout; where the checkout lies is nobody's business.
         text = json.dumps(head, indent=1).removesuffix("\n}") + f',\n "rows": [\n{lines}\n]}}\n'
         path = folder / f"{moment:%Y%m%dT%H%M%SZ}-{self.commit}.json"
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text.replace(str(ROOT), "."), encoding="utf-8")
         return path
 
 

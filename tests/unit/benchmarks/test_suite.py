@@ -12,7 +12,7 @@ import pytest
 from benchmarks import __main__ as console
 from benchmarks.plan import FULL, PLANS, STANDARD, Step, step_named
 from benchmarks.report.terminal import summary
-from benchmarks.result import Result
+from benchmarks.result import ROOT, Result
 from benchmarks.row import Row
 from benchmarks.suite import Run, module_of, named
 from tests.support.benchmark_rows import example_result, example_rows
@@ -158,3 +158,11 @@ def test_a_result_file_is_named_by_date_and_commit(tmp_path: Path) -> None:
     assert list(plain) == ["benchmark", "date", "commit", "machine", "versions", "left_out", "took_s", "rows"]
     assert len(path.read_text(encoding="utf-8").splitlines()) < 30
     assert len(Result.read(path).rows) == 3
+
+
+def test_a_result_file_names_no_folder_of_the_machine(tmp_path: Path) -> None:
+    """It is published: a complaint that names the checkout is cut to what lies inside it."""
+    result = replace(example_result(example_rows()[:1]), left_out=(f"x: {ROOT}/benchmarks is odd",))
+    text = result.write(tmp_path).read_text(encoding="utf-8")
+    assert str(ROOT) not in text
+    assert "./benchmarks is odd" in text
