@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -15,8 +14,6 @@ from entitlements.store.errors import DigestMismatch, NotAhead, NotNext
 from entitlements.store.layout import ABSENT, StoreState, body_of, pack_record
 from entitlements.store.mapped_file import MappedFile
 
-_AT_A_STRETCH: Final = 32
-"""So many records are written before whatever answers on the same processor is let in: about a third of a millisecond."""
 _CUSTOMERS: Final = customer_record_key("")
 
 
@@ -34,7 +31,6 @@ def check_run(state: StoreState, deltas: Sequence[Delta]) -> None:
 def changed(file: MappedFile, txn: lmdb.Transaction[bytes], total: int, ops: Iterable[Change], *, partial: bool) -> int:
     """Make changes and return the sum after them. In a partial set a customer without a record is not held, and stays so."""
     for op in ops:
-        os.sched_yield()  # what answers on the same processor goes first; a microsecond when nobody waits
         if not partial or not op.key.startswith(_CUSTOMERS):
             total = changed_record(file, txn, total, op.key, op.body)
         elif txn.get(op.key.encode(), db=file.records) is not None:
@@ -76,7 +72,5 @@ class Summing:
             previous = raw
             total += record_hash(key, body)
             self.count += 1
-            if self.count % _AT_A_STRETCH == 0:
-                os.sched_yield()
             yield raw, pack_record(key, body)
         self.total = sum_replace(total, "", None, None)

@@ -5,9 +5,8 @@ Unpacking is bounded: a chunk that claims to be larger than any packed one is re
 
 from __future__ import annotations
 
-import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from typing import Final
 
@@ -60,10 +59,10 @@ def chunk_hash(chunk: bytes) -> bytes:
     return sha256(chunk).digest()
 
 
-def unpack(chunk: bytes) -> list[tuple[RecordKey, bytes]]:
+def unpack(chunk: bytes, pause: Callable[[], None] = lambda: None) -> list[tuple[RecordKey, bytes]]:
     """Return the records of a chunk in order; Refused (malformed) when it is none, or inflates beyond what ``pack`` makes.
 
-    The caller has compared ``chunk_hash`` with the signed manifest before.
+    The caller has compared ``chunk_hash`` with the signed manifest before; ``pause`` is called after each few records.
     """
     inflater = zlib.decompressobj()
     try:
@@ -80,7 +79,7 @@ def unpack(chunk: bytes) -> list[tuple[RecordKey, bytes]]:
     previous = b""
     for number, record in enumerate(message.records):
         if number % _AT_A_STRETCH == 0:
-            os.sched_yield()  # what answers on the same processor goes first
+            pause()
         key = record.key.encode()
         if key <= previous or record.deleted or not record.body or not is_record_key(record.key):
             raise Refused(Refusal.MALFORMED, f"chunk: record {record.key[:40]!r} is out of place")

@@ -87,7 +87,7 @@ class Inspector:
         for digest, chunk in zip(wanted, loaded.chunks, strict=True):
             if snapshot.chunk_hash(chunk) != digest:
                 raise Refused(Refusal.MALFORMED, "a chunk is not the one that was signed")
-            records.extend(snapshot.unpack(chunk))
+            records.extend(snapshot.unpack(chunk, give_way))
         return records
 
     def _verified(self, raw: bytes) -> FeedMessage:

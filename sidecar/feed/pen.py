@@ -14,6 +14,7 @@ from entitlements.policy.feed_state_commands import Apply, Pulse, Replace
 from entitlements.policy.feed_state_events import Applied, ApplyFailed, Event, Persisted, Started, WriteProblem
 from entitlements.policy.feed_state_value import Position, Version
 from entitlements.policy.ids import Epoch, RecordKey, Seq
+from entitlements.runtime.courtesy import Unhurried
 from entitlements.store.errors import DigestMismatch, StoreError
 from entitlements.store.layout import StoreState
 from entitlements.store.writer import StoreWriter
@@ -77,7 +78,7 @@ class Pen:
         records = cast("list[tuple[str, bytes]]", command.records)
         async with self._long:
             event = await asyncio.to_thread(
-                self._written, lambda: self._writer.replace(records, manifest, command.envelope, part)
+                self._written, lambda: self._writer.replace(Unhurried(records), manifest, command.envelope, part)
             )
         if self._ledger is not None and isinstance(event, Applied):
             self._ledger.replaced(event.position)

@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from entitlements.runtime.courtesy import NICE, give_way
+from entitlements.runtime import courtesy
+from entitlements.runtime.courtesy import AT_A_STRETCH, LONG_S, NICE, REST, Courtesy, Unhurried, give_way
 from entitlements.runtime.garbage import MIDDLE, OLD, YOUNG
 
 STEPPING_BACK = """
@@ -54,6 +55,42 @@ def test_giving_way_costs_next_to_nothing() -> None:
 
     with ThreadPoolExecutor(1) as elsewhere:
         elsewhere.submit(often).result(timeout=10)
+
+
+def test_nobody_is_let_in_again_soon_who_stayed_for_long() -> None:
+    """A process that is always ready to run would starve whoever gives way to it each time."""
+    now_s = 0.0
+    stays_s = LONG_S / 2
+    let_in: list[float] = []
+
+    def let() -> None:
+        nonlocal now_s
+        let_in.append(now_s)
+        now_s += stays_s
+
+    polite = Courtesy(let, lambda: now_s)
+    polite()
+    polite()
+    assert len(let_in) == 2
+    stays_s = LONG_S * 2
+    polite()
+    polite()
+    assert len(let_in) == 3
+    now_s += REST * stays_s * 0.9
+    polite()
+    assert len(let_in) == 3
+    now_s += REST * stays_s * 0.2
+    polite()
+    assert len(let_in) == 4
+
+
+def test_unhurried_items_come_in_order_and_as_often_as_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list may be gone through again, as when a write has to be repeated."""
+    pauses: list[None] = []
+    monkeypatch.setattr(courtesy, "give_way", lambda: pauses.append(None))
+    items = Unhurried(list(range(3 * AT_A_STRETCH)))
+    assert list(items) == list(items) == list(range(3 * AT_A_STRETCH))
+    assert len(pauses) == 6
 
 
 def test_settled_process_looks_at_young_objects_alone() -> None:
