@@ -31,7 +31,7 @@ class FeedFigures:
         for product in products:
             for event in EVENTS:
                 meters.counter(metrics.FEED_EVENTS, product, event)
-        for dependency in ("redis", "control"):
+        for dependency in ("redis", "control", "customers"):
             self.breaker(dependency, BreakerState.CLOSED)
 
     def breaker(self, dependency: str, state: BreakerState) -> None:

@@ -32,6 +32,7 @@ from sidecar.feed.source import (
 )
 
 SNAPSHOT_LIMIT_S: Final = 60.0
+CUSTOMERS_LIMIT_S: Final = 2.0
 _LARGEST_MESSAGE: Final = 64 << 20
 """A page of 500 deltas with large records; snapshots come in chunks far below this."""
 _CHANNEL: Final = (
@@ -98,9 +99,19 @@ class ControlSource:
     """Reads one feed from the control plane. The breaker must count AnsweredNo as an answer."""
 
     def __init__(
-        self, channel: grpc.aio.Channel, token: str | None, feed: str, breaker: Breaker, draw: Callable[[], float]
+        self,
+        channel: grpc.aio.Channel,
+        token: str | None,
+        feed: str,
+        breaker: Breaker,
+        draw: Callable[[], float],
+        customers_breaker: Breaker,
     ) -> None:
-        """Use a channel shared with other feeds."""
+        """Use a channel shared with other feeds.
+
+        Questions about customers have a breaker of their own: many and slow, they must not keep heartbeats from being asked for.
+        """
+        self._customers_breaker = customers_breaker
         self._stub = feed_service_pb2_grpc.FeedServiceStub(channel)
         self._metadata: Sequence[tuple[str, str]] = (("authorization", f"Bearer {token}"),) if token else ()
         self._feed = feed
@@ -141,7 +152,7 @@ class ControlSource:
     async def customers(self, wanted: Sequence[CustomerId]) -> list[bytes]:
         """Return proofs made for this question, of absences too."""
         request = feed_service_pb2.GetCustomersRequest(feed=self._feed, customers=wanted)
-        reply = await self._ask(self._stub.GetCustomers, request)
+        reply = await self._ask(self._stub.GetCustomers, request, CUSTOMERS_LIMIT_S, self._customers_breaker)
         return list(reply.envelopes)
 
     async def key_set(self) -> bytes:
@@ -166,7 +177,13 @@ class ControlSource:
         )
         await self._ask(self._stub.Ack, request)
 
-    async def _ask(self, method: Callable[..., Awaitable[Any]], request: Any, limit_s: float = CALL_LIMIT_S) -> Any:
+    async def _ask(
+        self,
+        method: Callable[..., Awaitable[Any]],
+        request: Any,
+        limit_s: float = CALL_LIMIT_S,
+        breaker: Breaker | None = None,
+    ) -> Any:
         async def call() -> Any:
             try:
                 reply = await method(request, metadata=self._metadata, timeout=limit_s)
@@ -176,13 +193,13 @@ class ControlSource:
                 raise SourceUnavailable("the control plane's reply cannot be read")
             return reply
 
-        async with self._guarded(limit_s):
+        async with self._guarded(limit_s, breaker):
             return await self._retry.run(call)
 
     @asynccontextmanager
-    async def _guarded(self, limit_s: float) -> AsyncIterator[None]:
+    async def _guarded(self, limit_s: float, breaker: Breaker | None = None) -> AsyncIterator[None]:
         try:
-            async with guarded(self._breaker, limit_s, (grpc.aio.AioRpcError, grpc.aio.UsageError)):
+            async with guarded(breaker or self._breaker, limit_s, (grpc.aio.AioRpcError, grpc.aio.UsageError)):
                 try:
                     yield
                 except grpc.aio.AioRpcError as error:

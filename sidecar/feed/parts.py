@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
@@ -26,6 +27,7 @@ from sidecar.feed.status import FeedMetrics
 
 _FAIL_MAX: Final = 3
 _RESET_S: Final = 1.0
+_ANSWERS: Final = (AnsweredNo, Unsuitable, Refused)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,7 @@ class FeedParts:
 class Connections:
     """Where policy comes from. Either address may be missing: the feed then lives on the other path alone.
 
-    Must be made inside a running event loop. `on_breaker` hears `redis` or `control` and the new state of that breaker; `draw` gives
+    Must be made inside a running event loop. `on_breaker` hears `redis`, `control` or `customers` and the new state of that breaker; `draw` gives
     numbers in [0, 1).
     """
 
@@ -83,13 +85,9 @@ class Connections:
         self._client = None if redis_url is None else connect(redis_url, Role.COMMANDS)
         self._channel = None if control_target is None else open_channel(control_target, control_authorities)
         self.redis_breaker = Breaker("redis", clock, _FAIL_MAX, _RESET_S, lambda state: on_breaker("redis", state))
-        self.control_breaker = Breaker(
-            "control",
-            clock,
-            _FAIL_MAX,
-            _RESET_S,
-            lambda state: on_breaker("control", state),
-            answers=(AnsweredNo, Unsuitable, Refused),
+        self.control_breaker, self._customers_breaker = (
+            Breaker(name, clock, _FAIL_MAX, _RESET_S, partial(on_breaker, name), answers=_ANSWERS)
+            for name in ("control", "customers")
         )
 
     def parts(
@@ -109,7 +107,9 @@ class Connections:
             bus = RedisBus(self._redis_url, product, self.redis_breaker)
             redis = RedisSource(self._client, product, self.redis_breaker, self._draw)
         if self._channel is not None:
-            control = ControlSource(self._channel, self._token, product, self.control_breaker, self._draw)
+            control = ControlSource(
+                self._channel, self._token, product, self.control_breaker, self._draw, self._customers_breaker
+            )
         return FeedParts(
             product=product,
             writer=writer,

@@ -10,6 +10,7 @@ import pytest
 
 from entitlements.policy.feed_state_value import Phase
 from entitlements.policy.ids import CustomerId
+from entitlements.runtime.breaker import BreakerState
 from entitlements.store.layout import ABSENT
 from entitlements.wire.envelope import SigningKeyPair
 from sidecar.feed import verify
@@ -219,6 +220,21 @@ async def test_each_path_stands_in_for_the_other(scene: Selective, valkey: Valke
     await scene.until(lambda: "c/globex" in held(scene) and bool(scene.gone))
     assert scene.gone == {"initech": "unreachable"}
     assert scene.figures.results == {"control": 1, "redis": 1, "unreachable": 1}
+
+
+async def test_failing_proofs_leave_the_rest_of_the_control_plane_alone(scene: Selective, valkey: ValkeyServer) -> None:
+    """They have a breaker of their own: heartbeats are asked for as before, and the answers stay fresh."""
+    await scene.begin()
+    scene.publisher.proves_nothing = True
+    for number in range(10):
+        scene.want(f"customer-{number}")
+        await scene.until(lambda seen=number: len(scene.gone) > seen)  # type: ignore[misc]  # a default binds the round's number
+    assert set(scene.gone.values()) == {"unreachable"}
+    assert len(scene.publisher.asked_for) < 10, "the breaker opened"
+    assert scene.loop.status.control_breaker is BreakerState.CLOSED
+    valkey.kill()
+    scene.publisher.commit("acme", body=b"later")
+    await scene.until(scene.at_position, beating=False)
 
 
 async def test_the_least_used_make_room(scene: Selective) -> None:

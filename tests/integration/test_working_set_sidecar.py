@@ -193,8 +193,10 @@ def test_a_dead_main_process_stops_fetching_and_nothing_else(site: Site) -> None
         os.kill(status["serving"]["pid"], signal.SIGTERM)
 
 
-def test_a_miss_that_waits_holds_up_nobody(site: Site) -> None:
+@pytest.mark.parametrize("transport", ["inline", "stock"])
+def test_a_miss_that_waits_holds_up_nobody(site: Site, transport: str) -> None:
     """A control plane that takes the call and says nothing: the miss waits for as long as it may, everybody else is answered meanwhile."""
+    site.settings["TRANSPORT"] = transport
     site.start()
     assert site.ask(name(1)).code == ENTITLED
     site.control.stop()

@@ -60,6 +60,7 @@ class FeedPublisher:
         self.reached_over_grpc: list[tuple[int, int]] = []
         self.acks: list[pb.AckRequest] = []
         self.asked_for: list[list[str]] = []
+        self.proves_nothing = False
         self.begin_epoch(self.epoch)
 
     def begin_epoch(self, epoch: int | None = None) -> None:
@@ -268,6 +269,8 @@ class FeedServiceDouble(feed_service_pb2_grpc.FeedServiceServicer):
         """Answer with proofs of the head."""
         await self._admit(context)
         self._publisher.asked_for.append(list(request.customers))
+        if self._publisher.proves_nothing:
+            await context.abort(grpc.StatusCode.INTERNAL, "no proofs today")
         proofs = [self._publisher.proof(customer) for customer in request.customers]
         return pb.GetCustomersResponse(envelopes=proofs)
 
