@@ -24,7 +24,7 @@ from benchmarks.generators.latencies import Latencies
 from benchmarks.questions import CUSTOMERS, FEATURES, PAIRS, Ask, is_allowed
 from benchmarks.result import Result, commit, library_versions, machine
 from benchmarks.row import Row
-from benchmarks.scenarios.measurement import Weather
+from benchmarks.scenarios.measurement import UNEVEN, Weather
 from benchmarks.subjects.kept_store import kept_store
 from entitlements.client import Answer, LocalEntitlementClient, Question
 
@@ -112,7 +112,7 @@ def row(case: Case, number: int, seconds: float, weather: Weather) -> Row:
         wrong += given != list(wanted)
         if ended >= until:
             break
-    latencies = Latencies.of(took)
+    latencies, slow = Latencies.of(took), weather.after(spin)
     return Row(
         scenario="in_process",
         subject="client-local",
@@ -127,7 +127,8 @@ def row(case: Case, number: int, seconds: float, weather: Weather) -> Row:
         wrong=wrong,
         latency_us=latencies.summary_us(),
         histogram=latencies.encoded(),
-        note="; ".join(filter(None, ("per_second includes checking the verdicts", weather.after(spin)))),
+        note="per_second includes checking the verdicts"
+        + (f"; slow moment: spin {slow:.2f} times the round's best" if slow > UNEVEN else ""),
     )
 
 

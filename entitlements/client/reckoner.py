@@ -249,7 +249,7 @@ class Reckoner:
                     return None
                 sitting = self.sit(shelf, view, state)
                 outcome = sitting.decide(query, as_of_ms, behind=behind)
-                if not is_held(sitting, query.customer_id):
+                if state.partial and not is_held(sitting, query.customer_id):
                     self.leave(Detour.NOT_HELD)
                     return None
         except StoreError as error:
@@ -268,9 +268,8 @@ class Reckoner:
 
 
 def is_held(sitting: Sitting, customer_id: str) -> bool:
-    """Return whether a customer who was just asked about is known or known to be unknown: a partial set may hold nothing about one."""
-    state = sitting.state
-    return state is None or not state.partial or sitting.records.reads.get(customer_record_key(customer_id)) is not None
+    """Return whether a partial set holds anything about a customer who was just asked about, be it that there is none."""
+    return sitting.records.reads.get(customer_record_key(customer_id)) is not None
 
 
 _reckoners: WeakSet[Reckoner] = WeakSet()

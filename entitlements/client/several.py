@@ -155,7 +155,7 @@ class _Batch(ExitStack):
         if behind and not self._even_behind:
             raise _Left(Detour.BEHIND)
         outcome = sitting.decide(query, as_of_ms, behind=behind)
-        if not is_held(sitting, query.customer_id):
+        if sitting.state is not None and sitting.state.partial and not is_held(sitting, query.customer_id):
             raise _Left(Detour.NOT_HELD)
         answer = self._reckoner.give(ruling_of_outcome(outcome, as_of_ms), outcome, sitting)
         if answer is None:
@@ -201,7 +201,7 @@ def _page(reckoner: Reckoner, call: ListCall, sitting: Sitting) -> tuple[list[An
                 return answers, call.token_after(last)
             last = key.removeprefix(_FEATURES)
             outcome = sitting.decide(call.query(last))
-            if not is_held(sitting, call.customer_id):
+            if sitting.state is not None and sitting.state.partial and not is_held(sitting, call.customer_id):
                 reckoner.leave(Detour.NOT_HELD)
                 return None
             if outcome.decision.allowed or not call.allowed_only:

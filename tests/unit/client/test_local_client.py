@@ -29,7 +29,7 @@ from entitlements.client import (
 )
 from entitlements.client.several import decide_page
 from entitlements.client.wording import key_of
-from entitlements.policy.ids import CustomerId, FeatureKey, Millis
+from entitlements.policy.ids import CustomerId, FeatureKey, Millis, RecordKey
 from entitlements.policy.model import Customer, Override, OverrideEffect, Window
 from entitlements.runtime.clock import ManualClock
 from entitlements.store.writer import StoreWriter
@@ -352,8 +352,9 @@ class TestLeaving:
         """Not held is not unknown."""
         with desk.writer() as writer:
             writer._state = writer._present()._replace(partial=True)
-            writer.set_forked(False)
+            writer.hold({RecordKey("c/customer-0000098"): None}, ())
         assert desk.client.check(*ASK).code == "ENTITLED"
+        assert desk.client.check("customer-0000098", "feature-02").code == "CUSTOMER_UNKNOWN"  # proven absent
         assert desk.client.check("customer-0000099", "feature-02").is_fallback
         (reply,) = desk.client.batch([Question("customer-0000099", "feature-02")])
         assert isinstance(reply, Answer)
