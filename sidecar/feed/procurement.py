@@ -93,7 +93,8 @@ class Procurement:
         for customer in customers:
             under_way = self._queue.get(customer) or self._flying.get(customer) or self._waiting.get(customer)
             if under_way is not None:
-                under_way.hearers.append(hearer)
+                if hearer not in under_way.hearers:
+                    under_way.hearers.append(hearer)
             elif customer in self._ledger.roster:
                 continue
             elif self._ledger.position is None:

@@ -34,13 +34,14 @@ MOST_GONE: Final = 20_000
 class Awaited:
     """What one call waits for: customers of some products."""
 
-    __slots__ = ("_asked_for", "_errands", "_lacking", "_since")
+    __slots__ = ("_ask_at", "_asked_for", "_errands", "_lacking", "_since")
 
     def __init__(self, errands: Errands, lacking: Mapping[ProductId, Collection[str]], since: float) -> None:
         self._errands = errands
         self._asked_for = lacking
         self._lacking = {product: set(customers) for product, customers in lacking.items()}
         self._since = since
+        self._ask_at = since + ASK_AGAIN_S
 
     @property
     def wait_s(self) -> float:
@@ -54,7 +55,10 @@ class Awaited:
             self._errands.missed(product, customers, left, self._since)
 
     def ready(self) -> bool:
-        """Return whether nothing is left to wait for: each customer is held, or cannot be had."""
+        """Return whether nothing is left to wait for: each customer is held, or cannot be had. Asks again now and then.
+
+        Asking again costs little and heals what was lost: a main process that ended with our errand, a customer that came and went.
+        """
         for product in list(self._lacking):
             left = {
                 customer
@@ -63,7 +67,11 @@ class Awaited:
             }
             if left:
                 self._lacking[product] = left
-                return False
+                now = self._errands.now()
+                if now < self._ask_at:
+                    return False
+                self._ask_at = now + ASK_AGAIN_S
+                return not self._errands.ask(self._lacking, now)
             del self._lacking[product]
         return True
 
@@ -99,6 +107,10 @@ class Errands:
         """Begin to keep in touch with the main process."""
         threading.Thread(target=self._keep, name="errands", daemon=True).start()
 
+    def now(self) -> float:
+        """Return the reading of the clock by which everything here goes, in seconds."""
+        return self._monotonic()
+
     def used(self, product: ProductId, customer: str) -> None:
         """Note that a customer was asked about; a set keeps it until the next report."""
         self._used[product].add(customer_record_key(customer))
@@ -111,7 +123,16 @@ class Errands:
 
     def fetch(self, lacking: Mapping[ProductId, Collection[str]]) -> Awaited | None:
         """Ask for customers; None when there is nothing to wait for, because none of them can be had now (then they are counted)."""
-        now, hopeful = self._monotonic(), False
+        now = self._monotonic()
+        if self.ask(lacking, now):
+            return Awaited(self, lacking, now)
+        for product, customers in lacking.items():
+            self.missed(product, customers, customers, now - ASK_AGAIN_S)
+        return None
+
+    def ask(self, lacking: Mapping[ProductId, Collection[str]], now: float) -> bool:
+        """Send what was not sent a moment ago; return whether any of the customers may come."""
+        hopeful = False
         for product, customers in lacking.items():
             wanted = []
             for customer in customers:
@@ -129,11 +150,7 @@ class Errands:
                 hopeful = False
                 for customer in wanted:
                     self._asked.pop((product, customer), None)
-        if hopeful:
-            return Awaited(self, lacking, now)
-        for product, customers in lacking.items():
-            self.missed(product, customers, customers, now - ASK_AGAIN_S)
-        return None
+        return hopeful
 
     def still_lacking(self, product: ProductId, customers: Iterable[str]) -> list[str]:
         """Return those that are not in the store by now; all of them when it cannot be read."""
@@ -208,8 +225,11 @@ class Errands:
                 self._report()
 
     def _hear(self, packet: bytes) -> None:
-        kind, product, customers = hatch.opened(packet)
-        if kind == hatch.GONE:
+        try:
+            kind, product, customers = hatch.opened(packet)
+        except ValueError:
+            return
+        if kind == hatch.GONE and isinstance(customers, dict):
             now = self._monotonic()
             for customer, reason in customers.items():
                 self._gone[ProductId(product), customer] = (now, reason)

@@ -148,6 +148,23 @@ async def test_nobody_waits_for_a_main_process_that_is_away(scene: Scene) -> Non
     assert scene.errands.fetch({SUITE: ["acme"]}) is not None
 
 
+async def test_a_waiting_call_is_not_forgotten_with_its_main_process(scene: Scene) -> None:
+    """Whoever comes in its place is asked again, and so is one that lost the errand."""
+    await scene.open()
+    awaited = scene.errands.fetch({SUITE: ["acme"]})
+    assert awaited is not None
+    await until(lambda: scene.office.wanted == [["acme"]])
+    await scene.shut()
+    await scene.open()
+    assert not awaited.ready()
+    scene.clock += 0.3
+    assert not awaited.ready()
+    await until(lambda: scene.office.wanted == [["acme"], ["acme"]])
+    assert not awaited.ready()
+    await asyncio.sleep(0.05)
+    assert len(scene.office.wanted) == 2, "not more often than that"
+
+
 async def test_a_main_process_that_hangs_is_not_waited_for(scene: Scene) -> None:
     """Its buffer fills, and then nothing is said any more: no call is ever held up by a full one."""
     listener = hatch.listen(scene.path)
