@@ -14,6 +14,7 @@ import redis
 from redis.asyncio.client import PubSub
 
 from entitlements.runtime.breaker import Breaker, BreakerOpen
+from entitlements.runtime.courtesy import give_way
 from entitlements.runtime.redis import TIMEOUT_S, Role, connect
 from entitlements.wire import names
 
@@ -111,6 +112,7 @@ class RedisBus:
                 return
             if message["type"] == "message":
                 listener.frame(message["data"])
+                give_way()
 
     def __repr__(self) -> str:
         """Show the channel and whether it is being read."""

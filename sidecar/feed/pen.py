@@ -14,7 +14,7 @@ from entitlements.policy.feed_state_commands import Apply, Pulse, Replace
 from entitlements.policy.feed_state_events import Applied, ApplyFailed, Event, Persisted, Started, WriteProblem
 from entitlements.policy.feed_state_value import Position, Version
 from entitlements.policy.ids import Epoch, RecordKey, Seq
-from entitlements.runtime.courtesy import Unhurried
+from entitlements.runtime.courtesy import Unhurried, give_way
 from entitlements.store.errors import DigestMismatch, StoreError
 from entitlements.store.layout import StoreState
 from entitlements.store.writer import StoreWriter
@@ -66,6 +66,7 @@ class Pen:
     def apply(self, command: Apply) -> Event:
         """Write a run of deltas."""
         deltas = cast("list[FeedDelta] | tuple[FeedDelta, ...]", command.deltas)
+        give_way()
         event = self._written(lambda: self._writer.apply(deltas, command.envelope))
         if self._ledger is not None and isinstance(event, Applied):
             self._ledger.applied(deltas)
