@@ -60,11 +60,11 @@ STANDARD: Final[Sequence[Step]] = (
 )
 
 FULL: Final[Sequence[Step]] = (
-    Step(scenario="one_in_flight", seconds=4.0),
-    Step(scenario="saturated", seconds=4.0),
-    Step(scenario="open_loop", seconds=4.0),
+    Step(scenario="one_in_flight", seconds=3.0),
+    Step(scenario="saturated", seconds=3.0),
+    Step(scenario="open_loop", seconds=3.0),
     Step(scenario="sweep", seconds=2.0, subjects=("sidecar-inline", "sidecar-stock", "cerbos", "grpc-threads")),
-    Step(scenario="batch", seconds=2.0),
+    Step(scenario="batch", seconds=1.5),
     Step(scenario="payload", seconds=2.0, subjects=("sidecar-inline", "sidecar-stock")),
     Step(
         scenario="endpoints", seconds=2.0, subjects=("sidecar-inline", "sidecar-inline-tls", "sidecar-stock", "redis")

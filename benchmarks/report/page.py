@@ -24,6 +24,7 @@ MAKERS: Final[Sequence[Maker]] = (
     sections.one_in_flight,
     sections.callers,
     curves.percentiles,
+    sections.at_a_rate,
     curves.rates,
     curves.batches,
     sections.embedded,

@@ -142,6 +142,20 @@ def callers(rows: Sequence[Row]) -> Section | None:
     return Section("callers", "As a service sees it", lead, pictures) if pictures else None
 
 
+def at_a_rate(rows: Sequence[Row]) -> Section | None:
+    """Draw the latency of calls that are due at a stated rate, whatever becomes of the earlier ones."""
+    rates = sorted({row.parameters["rate"] for row in rows if row.scenario == "open_loop"}, key=float)
+    pictures = []
+    for rate in rates:
+        chosen = Chosen(scenario="open_loop", generators=("c",), parameters={"rate": rate})
+        drawing = latency_spans("Open loop", best_each(rows, chosen, latency("p50"), higher=False))
+        if drawing:
+            caption = f"{count(float(rate))} questions a second at random instants, latency from the instant each was due: full dot p50, open dot p99, logarithmic."
+            pictures.append((drawing, caption))
+    lead = "What independent callers see of a server that is busy, but not too busy."
+    return Section("open-loop", "Under a steady load", lead, pictures) if pictures else None
+
+
 def embedded(rows: Sequence[Row]) -> Section | None:
     """Draw what decides inside the application: our local mode and the libraries a user would embed instead."""
     chosen = best_each(rows, Chosen(scenario="in_process"), latency("p50"), higher=False)

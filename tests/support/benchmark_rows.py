@@ -84,6 +84,10 @@ def one_round(number: int, random: Random, factor: float) -> Iterator[Row]:
     for (subject, endpoint), (typical, slow) in SINGLE.items():
         yield row("one_in_flight", subject, "c", endpoint, p50=typical, p99=slow, rate=1e6 / typical)
         yield row("callers", subject, "python", endpoint, p50=typical + 150, p99=slow + 300, rate=1e6 / (typical + 150))
+    for subject, typical in (("sidecar-inline", 130), ("cerbos", 420)):
+        yield row(
+            "open_loop", subject, "c", "unix", rate=2000, p50=typical, p99=typical * 3, parameters={"rate": 2000.0}
+        )
     for subject, capacity in (("sidecar-inline", 18_000), ("opa", 8_900), ("cerbos", 4_300)):
         for offered in (500, 1000, 2000, 4000, 8000, 16_000):
             queue = 1 + (offered / capacity) ** 3

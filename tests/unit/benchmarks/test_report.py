@@ -79,7 +79,7 @@ def test_every_link_of_the_page_leads_somewhere(parsed: Balanced) -> None:
 
 
 @pytest.mark.parametrize("anchor", ["targets", "throughput", "latency", "callers", "percentiles", "rates", "batches",
-                                    "embedded", "churn", "propagation", "scale", "memory", "customers", "losses", "rows", "method"])  # fmt: skip
+                                    "embedded", "churn", "propagation", "scale", "open-loop", "memory", "customers", "losses", "rows", "method"])  # fmt: skip
 def test_every_scenario_that_was_measured_is_shown(parsed: Balanced, anchor: str) -> None:
     """Each has its section."""
     assert anchor in parsed.ids
