@@ -24,7 +24,9 @@ from sidecar import hatch, metrics
 LOOK_S: Final = 0.2
 DIAL_S: Final = 0.1
 HOPE_S: Final = 2.0
-"""A main process that is away for less than this is expected back: at a start, at a restart, at a takeover."""
+"""A main process that is away for less than this is expected back: at a restart, at a takeover."""
+START_S: Final = 30.0
+"""So long after a start one is expected that was not there yet: it has more to import, and is the later one to be ready."""
 REPORT_S: Final = 1.0
 ASK_AGAIN_S: Final = 0.25
 """Several calls that lack one customer within this time are one errand; what cannot be had is not asked for again before it is over."""
@@ -98,7 +100,7 @@ class Errands:
         self._gone: dict[tuple[ProductId, str], tuple[float, str]] = {}
         self._used: dict[ProductId, set[str]] = {product: set() for product in shelves}
         self._unsent: dict[ProductId, set[str]] = {product: set() for product in shelves}
-        self._alone_since = monotonic()
+        self._alone_since = monotonic() + START_S - HOPE_S
         self._stopping = threading.Event()
         self.misses = 0
         """Customers that were asked about and not held, since the start; for a ratio, so a lost addition does not matter."""

@@ -86,6 +86,11 @@ class Site:
                 total += float(line.rpartition(" ")[2])
         return total
 
+    def why(self) -> list[str]:
+        """Return the figures that tell why customers were not had."""
+        lines = self.sidecar.page("/metrics")[1].splitlines()
+        return [line for line in lines if "working_set" in line and "_bucket" not in line and not line.startswith("#")]
+
     def revoke(self, *numbers: int) -> None:
         """Take everything from customers."""
         gone = [Customer(CustomerId(name(number))) for number in numbers]
@@ -146,7 +151,7 @@ def test_batches_and_lists_wait_for_all_their_customers_at_once(site: Site) -> N
         )
         codes = [item.decision.code for item in batch.items]
         listed = stub.ListEntitlements(pb.ListEntitlementsRequest(customer_id=name(40)), timeout=CALL_S)
-    assert codes == [ENTITLED] * 20 + [UNKNOWN, ENTITLED]
+    assert codes == [ENTITLED] * 20 + [UNKNOWN, ENTITLED], site.why()
     assert len({item.decision.freshness.seq for item in batch.items}) == 1
     assert len(listed.entitlements) == world.FEATURES
     assert sum(one.code == ENTITLED for one in listed.entitlements) > 1

@@ -15,7 +15,7 @@ from entitlements.runtime.clock import ManualClock
 from entitlements.v1 import check_service_pb2 as pb
 from entitlements.v1 import decision_pb2
 from sidecar.hatch import hatch_path
-from sidecar.serving.errands import HOPE_S, Errands
+from sidecar.serving.errands import START_S, Errands
 from sidecar.serving.transports.seam import NotYet
 from tests.support.engines import Bench, Caller, make_bench
 from tests.support.signed_feed import SignedFeed
@@ -125,7 +125,7 @@ def test_who_does_not_come_in_time_is_not_ready_and_never_unknown(tmp_path: Path
 
 def test_nobody_waits_for_what_cannot_come(desk: Desk) -> None:
     """A main process that is away for longer ends the waiting before it begins."""
-    desk.clock += HOPE_S + 1
+    desk.clock += START_S + 1
     assert desk.bench.check(customer_id=name(1), feature=FEATURE).underlying_code == NOT_READY
     assert desk.bench.engine.tally.waiting == 0
 
