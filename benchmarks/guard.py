@@ -12,10 +12,13 @@ architecture and of the libraries on the path; elsewhere, and without valgrind, 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import platform
+import re
 import shutil
 import sys
+import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -52,8 +55,10 @@ class Budget:
 
 
 def versions() -> dict[str, str]:
-    """Return what the count depends on beside this repository."""
-    found = {"python": platform.python_version(), "machine": platform.machine()}
+    """Return what the count depends on beside this repository; `build` tells compilers and their options apart, not their folders."""
+    built = " ".join([platform.python_compiler(), str(sysconfig.get_config_var("CONFIG_ARGS"))])
+    build = hashlib.sha256(re.sub(r"'--prefix=[^']*'|/\S+", "", built).encode()).hexdigest()[:12]
+    found = {"python": platform.python_version(), "build": build, "machine": platform.machine()}
     return found | {name: metadata.version(name) for name in LIBRARIES}
 
 

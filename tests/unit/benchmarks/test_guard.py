@@ -84,5 +84,5 @@ def test_the_checked_in_budget_is_one() -> None:
     read = Budget.read(BUDGET)
     assert {"hit", "miss", "batch", "list"} <= set(read.instructions)
     assert min(read.instructions.values()) > 1000
-    assert {"python", "machine", "protobuf", "lmdb"} <= set(read.made_with)
+    assert {"python", "build", "machine", "protobuf", "lmdb"} <= set(read.made_with)
     assert 0 < read.tolerance < 0.2
