@@ -13,7 +13,7 @@ from benchmarks.generators.generator import Generator, GeneratorFailed
 from benchmarks.peers.engines import Engine
 from benchmarks.peers.roster import available_engines
 from benchmarks.row import Row
-from benchmarks.scenarios.measurement import Weather, say
+from benchmarks.scenarios.measurement import UNEVEN, Weather, say
 from benchmarks.scenarios.processors import SERVER_CPU, Meter
 from benchmarks.subjects.subject import Subject
 
@@ -53,7 +53,8 @@ def row(engine: Engine, number: int, seconds: float, weather: Weather) -> Row:
     meter = Meter(())
     asked, latencies = engine.ask(seconds, WARM_UP_S, SERVER_CPU)
     _, others = meter.read()
-    uneven = weather.after(spin)
+    slow = weather.after(spin)
+    uneven = f"slow moment: spin {slow:.2f} times the round's best" if slow > UNEVEN else ""
     versions = ", ".join(f"{name} {version}" for name, version in asked.versions.items())
     return Row(
         scenario=NAME,
