@@ -33,6 +33,7 @@ BENCHMARKS: Final[Mapping[str, str]] = {
     "churn": "what churn does to the latency of checks, kind by kind",
     "scale": "several serving processes on one port",
     "local_mode": "decisions inside a Python application, case by case",
+    "working_set": "a sidecar that holds some of the customers: misses, hits, filling",
     "soak": "tens of millions of calls, and the memory afterwards",
     "restart": "restart to first answer from a last known good of 100,000 customers",
 }
