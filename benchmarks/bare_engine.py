@@ -11,10 +11,11 @@ from benchmarks import world
 from entitlements.local.records import DecodedRecords
 from entitlements.local.shelf import Shelf
 from entitlements.local.steady_clock import SteadyClock
-from entitlements.runtime.clock import Clock, SystemClock
+from entitlements.runtime.clock import Clock
 from entitlements.runtime.metrics import Meters
 from entitlements.store.layout import feed_directory_name
 from entitlements.store.reader import StoreReader
+from entitlements.store.writer import StoreWriter
 from entitlements.v1 import check_service_pb2
 from sidecar import metrics
 from sidecar.serving.cache import DecisionCache
@@ -42,25 +43,36 @@ class Caller:
 CALLER = Caller()
 
 
-def write_store(store_dir: Path, customers: int, clock: Clock) -> None:
-    """Write the world with that many customers, confirmed by a heartbeat 400 ms ago."""
-    now, mono = clock.now_ms(), clock.monotonic_ms()
+def write_store(store_dir: Path, customers: int, clock: Clock) -> SignedFeed:
+    """Write the world with that many customers, confirmed by a heartbeat 400 ms ago, and return its feed."""
     feed = SignedFeed(world.PRODUCT)
-    feed.write(store_dir, dict(world.bodies(customers, now)), age_ms=None)
+    feed.write(store_dir, dict(world.bodies(customers, clock.now_ms())), age_ms=None)
     with feed.writer(store_dir, BOOT) as writer:
-        writer.pulse(now - 400, now - 400, mono - 400)
+        pulse(writer, clock, 400)
         writer.sync()
+    return feed
 
 
-def engine_on(
-    store_dir: Path, entries: int, clock: Clock | None = None, seconds: Callable[[], float] = monotonic
-) -> Engine:
-    """Return an engine with all its parts, as the serving process makes it. `seconds` times the look for a replaced file."""
-    reader = StoreReader(store_dir / feed_directory_name(world.PRODUCT), monotonic=seconds)
+def pulse(writer: StoreWriter, clock: Clock, age_ms: int = 0) -> None:
+    """Record a heartbeat of that age."""
+    now, mono = clock.now_ms() - age_ms, clock.monotonic_ms() - age_ms
+    writer.pulse(now, now, mono)
+
+
+def reader_of(store_dir: Path, seconds: Callable[[], float] = monotonic) -> StoreReader:
+    """Return the reader of the world's store. LMDB opens a file once in a process, so engines over one store share it.
+
+    `seconds` times the look for a file that was replaced.
+    """
+    return StoreReader(store_dir / feed_directory_name(world.PRODUCT), monotonic=seconds)
+
+
+def engine_over(reader: StoreReader, entries: int, clock: Clock) -> Engine:
+    """Return an engine with all its parts, as the serving process makes it."""
     return Engine(
         {world.PRODUCT: Shelf(world.PRODUCT, reader, DecodedRecords(RECORDS))},
         world.PRODUCT,
-        SteadyClock(clock or SystemClock()),
+        SteadyClock(clock),
         DecisionCache(entries),
         Tally(Meters(metrics.SERVING)),
         lambda where, error: sys.exit(f"{where}: {error!r}"),

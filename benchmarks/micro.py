@@ -1,134 +1,148 @@
-"""What one answer costs inside the engine, transport excluded: `python -m benchmarks.micro`. Microseconds, median of seven rounds."""
+"""What one answer costs inside the engine, transport excluded: `python3 dev.py bench micro [--markdown | --publish]`.
+
+Microseconds per answer, bytes to bytes, in one thread. Steps are timed apart from each other, so their sum is a little off the whole. Rounds are
+interleaved over the steps; the table shows medians with the least and the greatest round.
+"""
 
 from __future__ import annotations
 
 import argparse
 import gc
-import itertools
+import re
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, perf_counter_ns
+from typing import Final
 
-from benchmarks import world
-from benchmarks.result import machine, write
-from entitlements.local.records import StoreRecords
-from entitlements.local.shelf import NONE, open_shelves
-from entitlements.local.steady_clock import SteadyClock
-from entitlements.policy.decide import decide
-from entitlements.policy.ids import Millis
-from entitlements.runtime.boot import read_boot_id
-from entitlements.runtime.clock import SystemClock
-from entitlements.runtime.metrics import Meters
-from entitlements.v1 import check_service_pb2
-from entitlements.wire.requests import decode_check
-from entitlements.wire.responses import encode_decision, encode_tail
-from sidecar import metrics
-from sidecar.serving.cache import DecisionCache
-from sidecar.serving.engine import Engine
-from sidecar.serving.several import Several
-from sidecar.serving.tally import Tally
-from tests.support.signed_feed import SignedFeed, now_ms
+from benchmarks.answer_steps import Step, revalidations, steps
+from benchmarks.result import ROOT, Result, commit, library_versions, machine
+from benchmarks.row import Row
+from benchmarks.scenarios.processors import SERVER_CPU, pinned, spin_ms
 
-CUSTOMERS = 5_000
-ROUNDS = 7
+PAGE: Final = ROOT / "docs" / "performance.md"
+PLACE: Final = re.compile(r"(<!-- micro -->\n)(.*?)(<!-- /micro -->)", re.DOTALL)
+ROUNDS: Final = 7
+STEPS: Final = ("parse", "look up", "decide", "encode", "remember", "metrics", "whole")
+PATHS: Final = {
+    "hit": "Check, remembered",
+    "new heartbeat": "Check, remembered, first after a heartbeat",
+    "new position": "Check, remembered, first after a change elsewhere",
+    "miss": "Check, decided",
+    "batch, remembered": "BatchCheck of 100, remembered",
+    "batch, decided": "BatchCheck of 100, decided",
+    "list, remembered": "ListEntitlements of 20, remembered",
+    "list, decided": "ListEntitlements of 20, decided",
+}
 
 
-class Caller:
-    """A call without a deadline."""
-
-    def time_remaining(self) -> float | None:
-        """Return that there is none."""
-        return None
-
-    def is_active(self) -> bool:
-        """Return that somebody waits."""
-        return True
-
-
-def cost_us(action: Callable[[], object], times: int) -> float:
-    """Return what one call of `action` costs, in microseconds: the median of several rounds."""
-    rounds = []
-    for _ in range(ROUNDS):
-        started = perf_counter()
-        for _ in range(times):
-            action()
-        rounds.append((perf_counter() - started) / times * 1e6)
-    return median(rounds)
-
-
-def request(number: int, feature: int) -> bytes:
-    """Return one serialized Check."""
-    return check_service_pb2.CheckRequest(
-        customer_id=f"customer-{number:07d}", feature=f"feature-{feature:02d}"
-    ).SerializeToString()
-
-
-def measure(store_dir: Path) -> dict[str, float]:
-    """Return the cost of each step by name."""
-    feed = SignedFeed(world.PRODUCT)
-    feed.write(store_dir, dict(world.bodies(CUSTOMERS, now_ms())))
-    engine = engine_on(store_dir, entries=100_000)
-    several, caller = Several(engine), Caller()
-    hot = request(7, 3)
-    engine.check(hot, caller)
-    fresh = itertools.cycle([request(number, 1) for number in range(CUSTOMERS)])
-    without = engine_on(store_dir, entries=0)
-    repeated = itertools.cycle([request(number, 1) for number in range(100)])
-    for _ in range(CUSTOMERS):
-        without.check(next(fresh), caller)
-    shelf = engine.shelves[world.PRODUCT]
-    question = decode_check(hot, world.PRODUCT, now_ms(), engine.shelves)
-    batch = check_service_pb2.BatchCheckRequest(
-        items=[check_service_pb2.CheckRequest.FromString(request(number, number % 20)) for number in range(100)]
-    ).SerializeToString()
-    listing = check_service_pb2.ListEntitlementsRequest(customer_id="customer-0000007").SerializeToString()
-    gc.collect()
-    gc.freeze()
-    with shelf.reader.view() as view:
-        records = StoreRecords(view, shelf.decoded, complete=True)
-        now = Millis(now_ms())
-        decision = decide(question.query, records, now)
-        figures = {
-            "parse a request": cost_us(lambda: decode_check(hot, world.PRODUCT, now, engine.shelves), 20_000),
-            "decide on decoded records": cost_us(lambda: decide(question.query, records, now), 20_000),
-            "encode a body": cost_us(lambda: encode_decision(decision, 1), 20_000),
-        }
-    figures["encode a tail"] = cost_us(
-        lambda: encode_tail(1, 1_790_000_000, 77, 432, now + 4321, "00000000-abc"), 20_000
+def measure(step: Step, number: int) -> Row:
+    """Return one round of one step."""
+    spin = spin_ms()
+    with pinned(SERVER_CPU):
+        if step.before is None:
+            call = step.call
+            began = perf_counter()
+            for _ in range(step.times):
+                call()
+            seconds = perf_counter() - began
+        else:
+            taken = []
+            for _ in range(step.times):
+                step.before()
+                began_ns = perf_counter_ns()
+                step.call()
+                taken.append(perf_counter_ns() - began_ns)
+            seconds = (
+                median(taken) * step.times / 1e9
+            )  # what happens before leaves the processor's caches cold now and then
+    answers = step.times * step.answers
+    return Row(
+        scenario="micro",
+        subject="engine",
+        generator="in-process",
+        endpoint="in-process",
+        parameters={"path": step.path, "step": step.name},
+        round=number,
+        spin_ms=spin,
+        seconds=seconds,
+        calls=step.times,
+        decisions=answers,
+        latency_us={"mean": seconds / answers * 1e6},
     )
-    figures["Check, decision-cache hit, bytes to bytes"] = cost_us(lambda: engine.check(hot, caller), 50_000)
-    figures["Check, miss, records decoded before"] = cost_us(lambda: without.check(next(repeated), caller), 5_000)
-    figures["BatchCheck of 100, per answer"] = cost_us(lambda: several.batch(batch, caller), 50) / 100
-    figures["ListEntitlements of 20, per answer"] = cost_us(lambda: several.list(listing, caller), 250) / world.FEATURES
-    return figures
 
 
-def engine_on(store_dir: Path, entries: int) -> Engine:
-    """Return an engine with all its parts, as the serving process makes it."""
-    return Engine(
-        open_shelves((world.PRODUCT,), store_dir, 20_000, NONE),
-        world.PRODUCT,
-        SteadyClock(SystemClock()),
-        DecisionCache(entries),
-        Tally(Meters(metrics.SERVING)),
-        lambda where, error: sys.exit(f"{where}: {error!r}"),
-        boot_id=read_boot_id(),
-        min_version_wait_ms=0,
-    )
+def rows(rounds: int) -> list[Row]:
+    """Return every step's rounds."""
+    measured: list[Row] = []
+    for timed in (steps, revalidations):
+        with tempfile.TemporaryDirectory() as folder, timed(Path(folder)) as found:
+            for step in found:  # so that every branch is warm before the first round
+                for _ in range(100 // step.answers + 1):
+                    if step.before:
+                        step.before()
+                    step.call()
+            gc.collect()
+            gc.freeze()
+            measured += [measure(step, number) for number in range(1, rounds + 1) for step in found]
+            gc.unfreeze()
+    return measured
+
+
+def figure(measured: Sequence[Row], path: str, step: str) -> str:
+    """Return a median with its spread, a dash where nothing is measured."""
+    found = [
+        row.latency_us["mean"] for row in measured if row.parameters["path"] == path and row.parameters["step"] == step
+    ]
+    return f"{median(found):.1f} ({min(found):.1f}-{max(found):.1f})" if found else "-"
+
+
+def table(measured: Sequence[Row]) -> str:
+    """Return the budget as a Markdown table, microseconds for each answer."""
+    lines = [("us per answer", *STEPS), ("---",) * (len(STEPS) + 1)]
+    lines += [(title, *(figure(measured, path, step) for step in STEPS)) for path, title in PATHS.items()]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def publish(text: str, page: Path = PAGE) -> None:
+    """Put the table into its place in a document; ValueError when there is no such place."""
+    before = page.read_text(encoding="utf-8")
+    if not PLACE.search(before):
+        raise ValueError(f"{page} has no place <!-- micro --> for the table; put the two markers back")
+    page.write_text(PLACE.sub(lambda found: found[1] + text + found[3], before), encoding="utf-8")
 
 
 def main(argv: list[str]) -> int:
-    """Print the table and write it."""
-    argparse.ArgumentParser(prog="bench micro", description="What each step of an answer costs.").parse_args(argv)
-    on = machine()
-    with tempfile.TemporaryDirectory() as folder:
-        figures = measure(Path(folder))
-    for name, cost in figures.items():
-        print(f"{name:<45} {cost:8.2f} us")
-    print(f"written {write('micro', (__doc__ or '').strip(), figures, on)}")
+    """Measure, print the table, and write the rows."""
+    options = argparse.ArgumentParser(prog="bench micro", description="What each step of an answer costs.")
+    options.add_argument("--rounds", type=int, default=ROUNDS, help="rounds for each step")
+    options.add_argument("--markdown", action="store_true", help="print the table alone and write no result")
+    options.add_argument("--publish", action="store_true", help="also put the table into docs/performance.md")
+    chosen = options.parse_args(argv)
+    on, began = machine(), perf_counter()
+    measured = rows(max(1, chosen.rounds))
+    made = table(measured)
+    print(made)
+    print(f"parsing a question with two attributes: {figure(measured, 'extra', 'parse two attributes')} us")
+    if chosen.publish:
+        speed = median(row.spin_ms for row in measured)
+        said = f"{on['processor']}, Python {on['python']}, commit {commit()}, {datetime.now(UTC):%Y-%m-%d}, spin time {speed:.1f} ms"
+        publish(f"{made}\n{said}.\n")
+    if not chosen.markdown:
+        moment = datetime.now(UTC).isoformat(timespec="seconds")
+        result = Result(
+            benchmark="micro",
+            date=moment,
+            commit=commit(),
+            machine=on,
+            rows=measured,
+            versions=library_versions(),
+            took_s=perf_counter() - began,
+        )
+        print(f"written {result.write()}")
     return 0
 
 

@@ -1,6 +1,6 @@
 """One path of an answer, N times, without a clock in it: what an instruction counter measures.
 
-    PYTHONHASHSEED=0 python -m benchmarks.one_path {hit|miss|batch|batch-miss|list} N
+    PYTHONHASHSEED=0 python -m benchmarks.one_path {hit|miss|batch|batch-miss|list|list-miss} N
 
 Run it under callgrind with two different N: the difference divided by the difference of N is the number of instructions of one call, start-up
 cancelled out. The world, the ids and both clocks are fixed, no garbage is collected, and the store is not looked for again.
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from benchmarks.bare_engine import CALLER, batch_request, engine_on, list_request, request, write_store
+from benchmarks.bare_engine import CALLER, batch_request, engine_over, list_request, reader_of, request, write_store
 from entitlements.runtime.clock import ManualClock
 from sidecar.serving.several import Several
 
@@ -34,7 +34,7 @@ def path(name: str, store_dir: Path) -> Callable[[], bytes]:
     clock = ManualClock(NOW_MS, MONO_MS)
     write_store(store_dir, CUSTOMERS, clock)
     # A cache of one answer is one that has always forgotten the question, and that pays for remembering and evicting.
-    engine = engine_on(store_dir, 1 if name.endswith("miss") else 10_000, clock, lambda: 0.0)
+    engine = engine_over(reader_of(store_dir, lambda: 0.0), 1 if name.endswith("miss") else 10_000, clock)
     several = Several(engine)
     every = range(CUSTOMERS)
     batches = [batch_request(every[start : start + BATCH]) for start in range(0, CUSTOMERS, BATCH)]
@@ -45,6 +45,7 @@ def path(name: str, store_dir: Path) -> Callable[[], bytes]:
         "batch": (batch, batches),
         "batch-miss": (batch, batches),
         "list": (many, [list_request(number) for number in every]),
+        "list-miss": (many, [list_request(number) for number in every]),
     }
     answer, requests = turn[name]
     next_request = itertools.cycle(requests).__next__
