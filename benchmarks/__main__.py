@@ -101,6 +101,7 @@ def run_suite(name: str, steps: Sequence[Step], arguments: Sequence[str]) -> int
     chosen = [step.hurried() if asked.fast else step for step in steps if not asked.only or step.scenario in asked.only]
     from benchmarks.report.command import write_page  # noqa: PLC0415  a listing needs none of it
     from benchmarks.report.terminal import summary  # noqa: PLC0415
+    from benchmarks.spread import wrong_verdicts  # noqa: PLC0415
     from benchmarks.suite import run_plan  # noqa: PLC0415
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what runs must be ended whichever way this is
@@ -113,9 +114,9 @@ def run_suite(name: str, steps: Sequence[Step], arguments: Sequence[str]) -> int
         return 130
     print(summary(result))
     print(f"written {path}\nwritten {write_page(result, path)}")
-    wrong = sum(row.wrong for row in result.rows)
+    wrong = sum(wrong_verdicts(row) for row in result.rows)
     if failed or wrong:
-        print(f"{wrong} wrong answers; failed: {', '.join(failed) or 'none'}", file=sys.stderr)
+        print(f"{wrong} wrong verdicts; failed: {', '.join(failed) or 'none'}", file=sys.stderr)
     return 1 if failed or wrong else 0
 
 

@@ -17,6 +17,19 @@ Figure: TypeAlias = Callable[[Row], float | None]
 """Takes one number out of a row; None when the row has none."""
 
 
+UNANSWERED: Final = frozenset({"RESET", "CONNECTION", "UNANSWERED"})
+"""What a generator calls a call that no answer came to; every other failure is an answer with another status than the expected one."""
+
+TOLERATED: Final = 0.01
+"""Share of calls that may fail in a measurement that is compared: a server that sheds load is not fast with the rest."""
+
+
+def wrong_verdicts(row: Row) -> int:
+    """Return how many answers said the wrong thing. A row counts answers with another status among the wrong ones; these refuse to say."""
+    refused = sum(number for name, number in row.errors.items() if name not in UNANSWERED)
+    return max(0, row.wrong - refused)
+
+
 @dataclass(frozen=True, slots=True)
 class Spread:
     """Median, least and greatest of the rounds' values."""
@@ -59,8 +72,8 @@ class Repeated:
 
     @property
     def wrong(self) -> int:
-        """Return how many answers of all rounds were wrong."""
-        return sum(row.wrong for row in self.rows)
+        """Return how many verdicts of all rounds were wrong."""
+        return sum(wrong_verdicts(row) for row in self.rows)
 
     @property
     def failed(self) -> int:
@@ -69,8 +82,9 @@ class Repeated:
 
     @property
     def is_sound(self) -> bool:
-        """Tell whether there were answers and each was right: only such a measurement is compared with others."""
-        return not self.wrong and any(row.calls for row in self.rows)
+        """Tell whether there were answers, each of them right, and hardly a call failed: only such a measurement is compared with others."""
+        calls = sum(row.calls for row in self.rows)
+        return not self.wrong and calls > 0 and self.failed <= TOLERATED * calls
 
 
 def repeated(rows: Iterable[Row]) -> list[Repeated]:

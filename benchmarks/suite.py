@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from benchmarks.plan import EVERY, Step
 from benchmarks.result import Result, commit, library_versions, machine
 from benchmarks.row import Row
+from benchmarks.spread import wrong_verdicts
 
 
 class Participant(Protocol):
@@ -96,8 +97,8 @@ class Run:
             )
             return
         self.rows += found
-        wrong = sum(row.wrong for row in found)
-        print(f"  {len(found)} rows, {wrong} wrong answers, {time.monotonic() - began:.0f} s", flush=True)
+        wrong = sum(wrong_verdicts(row) for row in found)
+        print(f"  {len(found)} rows, {wrong} wrong verdicts, {time.monotonic() - began:.0f} s", flush=True)
 
     def _leave_out(self, line: str) -> None:
         if line not in self.left_out:

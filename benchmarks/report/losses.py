@@ -37,13 +37,28 @@ def losses(rows: Sequence[Row]) -> list[Loss]:
     for each in repeated(rows):
         if each.is_sound:
             row = each.first
-            groups.setdefault((row.scenario, row.generator, each.first.key()[-1]), []).append(each)
+            groups.setdefault((row.scenario, row.generator, setting(row)), []).append(each)
     found = []
     for members in groups.values():
         lost = [loss for name in COMPARED if tells(name, members[0].first) for loss in in_figure(members, name)]
         subjects = list(dict.fromkeys(loss.subject for loss in sorted(lost, key=lambda loss: -loss.factor.median)))
         found += sorted(lost, key=lambda loss: subjects.index(loss.subject))
     return found
+
+
+def setting(row: Row) -> str:
+    """Return what must be the same for two subjects to be compared, in words.
+
+    Sixteen streams on four connections and sixty-four connections are the same load, where a connection carries one call; versions of
+    libraries and how many customers a batch is about are the subjects' own.
+    """
+    own = {"connections", "streams", "version", *(("customers",) if row.scenario == "batch" else ())}
+    kept = [(name, value) for name, value in sorted(row.parameters.items()) if name not in own]
+    parts = [f"{name} {value:,g}" if isinstance(value, int | float) else f"{name} {value}" for name, value in kept]
+    connections, streams = row.parameters.get("connections"), row.parameters.get("streams")
+    if isinstance(connections, int) and isinstance(streams, int):
+        parts.append(f"{connections * streams} in flight")
+    return ", ".join(parts)
 
 
 def tells(name: str, row: Row) -> bool:
@@ -73,11 +88,9 @@ def grouped(found: Sequence[Loss]) -> list[list[Loss]]:
 
 
 def circumstances(loss: Loss) -> str:
-    """Return scenario, caller and what else tells it from another of its kind."""
-    ordinary = ("connections=", "streams=", "version=")
-    kept = [part for part in loss.parameters.split(",") if part and not part.startswith(ordinary)]
-    asked = "" if loss.generator == "in-process" else f", asked by {loss.generator}"
-    return ", ".join([loss.scenario.replace("_", " ") + asked, *kept])
+    """Return scenario, caller and setting for a reader."""
+    caller = {"c": "from C", "in-process": ""}.get(loss.generator, f"from {loss.generator}")
+    return ", ".join(part for part in (loss.scenario.replace("_", " "), caller, loss.parameters) if part)
 
 
 def in_figure(members: Sequence[Repeated], name: str) -> list[Loss]:
@@ -105,6 +118,5 @@ def in_figure(members: Sequence[Repeated], name: str) -> list[Loss]:
         if is_ours(subject) or factor is None or factor.least <= 1 or factor.median < NOTABLE:
             continue
         row = theirs.first
-        parameters = row.key()[-1]
-        found.append(Loss(row.scenario, parameters, row.generator, subject, row.endpoint, name, value, mine, factor))
+        found.append(Loss(row.scenario, setting(row), row.generator, subject, row.endpoint, name, value, mine, factor))
     return found

@@ -17,6 +17,7 @@ from typing import Final
 from benchmarks.noise import Noise
 from benchmarks.report.labels import label
 from benchmarks.report.losses import circumstances, grouped, losses
+from benchmarks.report.picture import SHOWN
 from benchmarks.report.scale import count, mebibytes, micros, times
 from benchmarks.report.sections import best_each, where
 from benchmarks.report.tables import TITLES, WORDS
@@ -41,17 +42,24 @@ def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def told(each: Repeated | None, figure: Figure, words: Callable[[float], str]) -> str:
-    """Return a median with the least and the greatest round; a dash where nothing was measured."""
+    """Return a median with the least and the greatest round, the unit once where it is the same; a dash where nothing was measured."""
     spread = each.spread(figure) if each else None
     if spread is None:
         return "-"
-    return f"{words(spread.median)} ({words(spread.least)} to {words(spread.greatest)})"
+    median, least, greatest = words(spread.median), words(spread.least), words(spread.greatest)
+    if spread.rounds < 2 or least == greatest:
+        return median
+    unit = median.partition(" ")[2]
+    if unit and all(text.endswith(f" {unit}") for text in (least, greatest)):
+        least, greatest = least.removesuffix(f" {unit}"), greatest.removesuffix(f" {unit}")
+    return f"{median} ({least} to {greatest})"
 
 
-def figures(result: Result) -> str:
-    """Return throughput and latency of every subject, the fastest first, and what decides inside the application."""
+def figures(result: Result, subjects: Sequence[str] = ()) -> str:
+    """Return throughput and latency of these subjects, or of all, the fastest first."""
     rows = result.rows
-    busy = best_each(rows, Chosen(scenario="saturated", generators=("c",)), per_second, higher=True)
+    chosen = Chosen(scenario="saturated", subjects=tuple(subjects), generators=("c",))
+    busy = best_each(rows, chosen, per_second, higher=True)
     alone = best_each(rows, Chosen(scenario="one_in_flight", generators=("c",)), latency("p50"), higher=False)
     single = {each.first.subject: each for each in alone}
     lines = []
@@ -106,9 +114,11 @@ def lost(result: Result) -> str:
     return table(("who is better", "in", "theirs against ours"), lines) if lines else "Nowhere in this run.\n"
 
 
-def origin(result: Result, name: str) -> str:
+def origin(block: str, result: Result, name: str) -> str:
     """Return where the numbers come from, with the link that the test follows."""
     on = result.machine
+    if block == "picture":
+        return f"<sub>Drawn from benchmarks/results/{name}</sub>\n"
     return (
         f"<sub>{result.date[:10]}, commit {result.commit}, {on.get('processor')}, {on.get('cores')} cores, Python {on.get('python')}. "
         f"Medians of the rounds (least to greatest). {Noise.of(result.rows).sentence()} All rows: benchmarks/results/{name}</sub>\n"
@@ -117,6 +127,7 @@ def origin(result: Result, name: str) -> str:
 
 MAKERS: Final[Mapping[str, Callable[[Result], str]]] = {
     "picture": lambda _: "![Checks per second and latency beside peers](docs/images/benchmark.svg)\n",
+    "summary": lambda result: figures(result, SHOWN),
     "figures": figures,
     "embedded": embedded,
     "targets": targets,
@@ -126,7 +137,7 @@ MAKERS: Final[Mapping[str, Callable[[Result], str]]] = {
 
 def block(name: str, result: Result, file: str) -> str:
     """Return the text of one block; KeyError for a name that no block has."""
-    return f"{MAKERS[name](result)}\n{origin(result, file)}"
+    return f"{MAKERS[name](result)}\n{origin(name, result, file)}"
 
 
 def refreshed(text: str, result: Result, file: str) -> str:

@@ -1,6 +1,7 @@
 """The page, the picture and the documents' tables: valid, self-contained, and computed from rows alone."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -147,6 +148,20 @@ def test_losses_name_who_is_better_and_leave_out_who_is_not() -> None:
     assert "wrong-one" not in subjects
     assert OURS not in subjects
     assert ("cerbos", "per_second") not in found
+
+
+def test_the_same_load_in_another_form_is_compared() -> None:
+    """Sixty-four connections of one call are the load of four with sixteen; a library's version is nobody's advantage."""
+    rows = []
+    for row in example_rows():
+        if row.scenario == "saturated" and row.subject in {OURS, "redis"}:
+            shape = {"connections": 64, "streams": 1} if row.subject == "redis" else {"connections": 4, "streams": 16}
+            rows.append(replace(row, parameters=shape))
+        elif row.scenario == "in_process":
+            rows.append(replace(row, parameters={"version": row.subject}))
+    found = {(loss.subject, loss.scenario, loss.parameters) for loss in losses(rows)}
+    assert ("redis", "saturated", "64 in flight") in found
+    assert ("dict", "in_process", "") in found
 
 
 def test_a_loss_is_one_only_when_all_rounds_agree() -> None:

@@ -62,6 +62,24 @@ def test_the_best_measurement_is_one_without_wrong_answers() -> None:
 
 
 @pytest.mark.parametrize(
+    "wrong, errors, verdicts, sound",
+    [
+        (0, {}, 0, True),
+        (5, {}, 5, False),
+        (5, {"RESOURCE_EXHAUSTED": 5}, 0, True),
+        (500, {"RESOURCE_EXHAUSTED": 500}, 0, False),
+        (3, {"UNANSWERED": 3}, 3, False),
+        (0, {"UNANSWERED": 3}, 0, True),
+    ],
+    ids=["right", "wrong", "a few refused", "half refused", "wrong and unanswered", "unanswered"],
+)
+def test_a_refusal_is_no_wrong_verdict(wrong: int, errors: dict[str, int], verdicts: int, *, sound: bool) -> None:
+    """A server that sheds load says nothing wrong; when it sheds more than a hundredth it is not compared either."""
+    (each,) = repeated([row("a", 1, 1000, wrong=wrong, errors=errors)])
+    assert (each.wrong, each.is_sound) == (verdicts, sound)
+
+
+@pytest.mark.parametrize(
     "chosen, found",
     [
         (Chosen(scenario="saturated"), 2),

@@ -144,7 +144,7 @@ def test_a_run_ends_with_its_figures_for_a_terminal() -> None:
     """A line per measurement, faults in sight, the targets, and how quiet it was."""
     text = summary(example_result())
     assert "sidecar-inline unix from c" in text
-    assert "WRONG 9, FAILED 6" in text
+    assert "WRONG 3, FAILED 6" in text
     assert "targets: " in text
     assert "a quiet run" in text
 
