@@ -69,7 +69,9 @@ def tells(name: str, row: Row) -> bool:
     """
     alone = row.parameters.get("connections") == row.parameters.get("streams") == 1
     if name == "per_second":
-        return "rate" not in row.parameters and not alone and row.scenario != "in_process"
+        return "rate" not in row.parameters and not alone and row.scenario not in {"in_process", "batch"}
+    if name == "decisions_per_second":
+        return row.scenario == "batch"
     if name in {"p50", "p99"}:
         return row.scenario not in {"saturated", "batch", "payload"}  # there it is queueing in front of the throughput
     return (
@@ -87,6 +89,18 @@ def grouped(found: Sequence[Loss]) -> list[list[Loss]]:
     return list(groups.values())
 
 
+def worst(found: Sequence[Loss]) -> list[tuple[list[Loss], int]]:
+    """Return of each subject in each scenario the setting in which it leads most, and in how many other settings it leads."""
+    settings: dict[tuple[str, ...], list[list[Loss]]] = {}
+    for losses in grouped(found):
+        first = losses[0]
+        settings.setdefault((first.subject, first.scenario, first.generator), []).append(losses)
+    return [
+        (max(each, key=lambda losses: max(loss.factor.median for loss in losses)), len(each) - 1)
+        for each in settings.values()
+    ]
+
+
 def circumstances(loss: Loss) -> str:
     """Return scenario, caller and setting for a reader."""
     caller = {"c": "from C", "in-process": ""}.get(loss.generator, f"from {loss.generator}")
@@ -96,8 +110,6 @@ def circumstances(loss: Loss) -> str:
 def in_figure(members: Sequence[Repeated], name: str) -> list[Loss]:
     """Return the losses of one group in one figure: each subject by its best endpoint, ours by its best one."""
     _, figure, higher = FIGURES[name]
-    if name == "decisions_per_second" and all(row.calls == row.decisions for each in members for row in each.rows):
-        return []  # the same as calls per second
     best: dict[str, tuple[float, Repeated]] = {}
     for each in members:
         spread, subject = each.spread(figure), each.first.subject

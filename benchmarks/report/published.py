@@ -16,7 +16,7 @@ from typing import Final
 
 from benchmarks.noise import Noise
 from benchmarks.report.labels import label
-from benchmarks.report.losses import circumstances, grouped, losses
+from benchmarks.report.losses import circumstances, losses, worst
 from benchmarks.report.picture import SHOWN
 from benchmarks.report.scale import count, mebibytes, micros, times
 from benchmarks.report.sections import best_each, where
@@ -105,12 +105,13 @@ def lost(result: Result) -> str:
     """Return where somebody else is better in all rounds."""
     found = [loss for loss in losses(result.rows) if label(loss.subject).kind != "limit"]
     lines = []
-    for each in grouped(found):
+    for each, others in worst(found):
         figures = [
             f"{TITLES.get(loss.figure, loss.figure)} {WORDS[loss.figure](loss.theirs)} against {WORDS[loss.figure](loss.ours)} ({times(loss.factor.median)})"
             for loss in each
         ]
-        lines.append((label(each[0].subject).title, circumstances(each[0]), "<br>".join(figures)))
+        also = f"; and {others} other setting{'s' if others > 1 else ''}" if others else ""
+        lines.append((label(each[0].subject).title, circumstances(each[0]) + also, "<br>".join(figures)))
     return table(("who is better", "in", "theirs against ours"), lines) if lines else "Nowhere in this run.\n"
 
 
