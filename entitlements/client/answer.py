@@ -23,7 +23,7 @@ class Answer:
     An application's own tests may make one from its fields: ``Answer("exports", allowed=True, code="ENTITLED", ...)``.
     """
 
-    __slots__ = ("_age_ms", "_freshness", "_id", "_message", "_ruling", "_valid_until", "_version")
+    __slots__ = ("_age_ms", "_freshness", "_id", "_message", "_told", "_valid_until", "_version")
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Answer:
         **rest: Any,
     ) -> None:
         """Make an answer from its fields; `rest` are those of a Ruling."""
-        self._ruling = Ruling(feature, allowed, code, access_level, served_from, **rest)
+        self._told = Ruling(feature, allowed, code, access_level, served_from, **rest)
         self._freshness = freshness
         self._version = version
         self._age_ms = age_ms
@@ -64,6 +64,10 @@ class Answer:
             decision_id=message.decision_id,
             message=message,
         )
+
+    @property
+    def _ruling(self) -> Ruling:
+        return self._told
 
     @property
     def feature(self) -> str:
@@ -186,7 +190,6 @@ class Answer:
 
     def _shown(self) -> dict[str, Any]:
         said = self._ruling._asdict()
-        del said["decided"], said["as_of_ms"]
         moment = {
             "freshness": self.freshness,
             "version": self.version,

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+
+from entitlements.policy.freshness import ServedFrom
+from entitlements.policy.reasons import Code
 
 
 class Detour(StrEnum):
@@ -71,20 +73,16 @@ class Count:
         self.recalled = self.revalidated = self.decided = 0
 
 
-Kind: TypeAlias = tuple[str, str]
-"""Code and tier."""
-
-
 class Tally:
     """The counts while they grow."""
 
     __slots__ = ("_counts", "_detours")
 
     def __init__(self) -> None:
-        self._counts: dict[Kind, Count] = {}
+        self._counts: dict[tuple[Code, ServedFrom], Count] = {}
         self._detours: dict[Detour, int] = {}
 
-    def count(self, code: str, tier: str) -> Count:
+    def count(self, code: Code, tier: ServedFrom) -> Count:
         """Return what counts answers with this code from this tier."""
         found = self._counts.get((code, tier))
         return self._counts.setdefault((code, tier), Count()) if found is None else found
@@ -100,8 +98,8 @@ class Tally:
         by_tier: Counter[str] = Counter()
         for (code, tier), count in counts.items():
             answers = count.recalled + count.revalidated + count.decided
-            by_code[code] += answers
-            by_tier[tier] += answers
+            by_code[code.name] += answers
+            by_tier[tier.name] += answers
         return LocalFigures(
             recalled=sum(count.recalled for count in counts.values()),
             revalidated=sum(count.revalidated for count in counts.values()),

@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 from entitlements.client.figures import Count, Detour, LocalFigures, Tally
 from entitlements.client.question import Question
-from entitlements.client.ruling import Ruling, ruling_of_outcome
+from entitlements.client.ruling import Said
 from entitlements.client.store_answer import StoreAnswer
 from entitlements.client.wording import Key, TooLarge, call_of, key_of, ordinary_query, plain_query, refusal
 from entitlements.local.forks import shared_reader
@@ -38,9 +38,9 @@ from entitlements.wire.requests import CheckCall
 
 
 class Kept(NamedTuple):
-    """A remembered ruling, what it rests on, and where it is counted."""
+    """What was said, what it rests on, and where it is counted."""
 
-    ruling: Ruling
+    said: Said
     premises: Premises
     counted: Count
 
@@ -66,6 +66,7 @@ class Reckoner:
         self._store_dir = store_dir
         self._clock = clock or SystemClock()
         self._boot_id = read_boot_id()
+        self._this_boot = self._boot_id or "unknown"  # no state says that, so none is of this boot then
         self._answers = answers
         self._records = records
         self.begin()
@@ -170,20 +171,20 @@ class Reckoner:
             return Detour.NO_STORE
         if not state.complete:
             return Detour.INCOMPLETE
-        return None if state.boot_id == self._boot_id and self._boot_id else Detour.UNVERIFIED
+        return None if state.boot_id == self._this_boot else Detour.UNVERIFIED
 
-    def sit(self, shelf: Shelf, view: StoreView, state: StoreState, moment: Moment | None = None) -> Sitting:
-        """Return what decides on a view; without a moment, the clock is read now."""
-        self.vantage.take_note(shelf, state)
-        return Sitting(shelf, view, state, moment or self.vantage.moment(), self.failed)
+    def sit(self, shelf: Shelf, view: StoreView, state: StoreState, moment: Moment) -> Sitting:
+        """Return what decides on a view at a moment that is read after `take_note` of the state."""
+        return Sitting(shelf, view, state, moment, self.failed)
 
-    def give(self, ruling: Ruling, outcome: Outcome, sitting: Sitting) -> StoreAnswer | None:
+    def give(self, outcome: Outcome, as_of_ms: int | None, sitting: Sitting) -> StoreAnswer | None:
         """Return a new decision as an answer; None when it is none, because something broke inside and was counted."""
         if outcome.freshness is None or sitting.state is None:
             return None
-        self.tally.count(ruling.code, ruling.served_from).decided += 1
+        self.tally.count(outcome.decision.code, outcome.served_from).decided += 1
+        said = Said(outcome, as_of_ms)
         return StoreAnswer(
-            ruling, outcome.freshness, sitting.state, sitting.age_ms, outcome.valid_until_ms, self.next_id()
+            said, outcome.freshness, sitting.state, sitting.age_ms, outcome.valid_until_ms, self.next_id()
         )
 
     def give_again(self, kept: Kept, sitting: Sitting, now_ms: int) -> StoreAnswer | None:
@@ -195,7 +196,7 @@ class Reckoner:
         if rung is None:
             return None
         kept.counted.recalled += 1
-        return StoreAnswer(kept.ruling, rung[0], state, sitting.age_ms, rung[1], self.next_id())
+        return StoreAnswer(kept.said, rung[0], state, sitting.age_ms, rung[1], self.next_id())
 
     def next_id(self) -> str:
         """Return an id that no other answer of any process carries."""
@@ -225,7 +226,7 @@ class Reckoner:
             kept.counted.revalidated += 1
         else:
             kept.counted.recalled += 1
-        return StoreAnswer(kept.ruling, freshness, state, age, until, self.next_id())
+        return StoreAnswer(kept.said, freshness, state, age, until, self.next_id())
 
     def _decide(
         self,
@@ -240,14 +241,16 @@ class Reckoner:
         try:
             with shelf.reader.view() as view:
                 state = view.state()
-                why_not = self.why_not(state)
-                behind = wanted is not None and is_behind(state, wanted)
-                if why_not is None and behind and not even_behind:
-                    why_not = Detour.BEHIND
-                if state is None or why_not is not None:
-                    self.leave(why_not or Detour.NO_STORE)
+                if state is None or not state.complete or state.boot_id != self._this_boot:
+                    self.leave(self.why_not(state) or Detour.NO_STORE)
                     return None
-                sitting = self.sit(shelf, view, state)
+                behind = wanted is not None and is_behind(state, wanted)
+                if behind and not even_behind:
+                    self.leave(Detour.BEHIND)
+                    return None
+                vantage = self.vantage
+                vantage.take_note(shelf, state)
+                sitting = Sitting(shelf, view, state, vantage.moment(), self.failed)
                 outcome = sitting.decide(query, as_of_ms, behind=behind)
                 if state.partial and not is_held(sitting, query.customer_id):
                     self.leave(Detour.NOT_HELD)
@@ -255,12 +258,23 @@ class Reckoner:
         except StoreError as error:
             self.failed(shelf, error)
             return None
-        ruling = ruling_of_outcome(outcome, as_of_ms)
-        if key is not None and not behind:
+        if outcome.freshness is None:  # something broke inside, and has been counted
+            return None
+        said = Said(outcome, as_of_ms)
+        counted = self.tally.count(outcome.decision.code, outcome.served_from)
+        counted.decided += 1
+        if key is not None and not behind and self._answers:
             premises = premises_of(outcome, sitting, wanted)
             if premises is not None:
-                self._memory.put(key, Kept(ruling, premises, self.tally.count(ruling.code, ruling.served_from)))
-        return self.give(ruling, outcome, sitting)
+                self._memory.put(key, Kept(said, premises, counted))
+        return StoreAnswer(
+            said,
+            outcome.freshness,
+            state,
+            sitting.age_ms,
+            outcome.valid_until_ms,
+            self._id_prefix + f"{next(self._ids):x}",
+        )
 
     def __repr__(self) -> str:
         """Show the product and what is remembered."""

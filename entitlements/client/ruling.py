@@ -14,7 +14,7 @@ from entitlements.v1 import check_service_pb2, decision_pb2
 
 
 class Ruling(NamedTuple):
-    """Fields as in Answer. `decided` is what it was made from when that was in this process, at the instant `as_of_ms` unless at present."""
+    """Fields as in Answer."""
 
     feature: str
     allowed: bool
@@ -32,8 +32,6 @@ class Ruling(NamedTuple):
     engineer_message: str = ""
     underlying_code: str = ""
     error: str = ""
-    decided: Outcome | None = None
-    as_of_ms: int | None = None
 
 
 def _names(*members: Code | AccessLevel | Source | ServedFrom | Obligation | RemedyAction) -> tuple[str, ...]:
@@ -50,7 +48,31 @@ _OBLIGATIONS: Final = _names(*Obligation)
 _ACTIONS: Final = _names(*RemedyAction)
 
 
-def ruling_of_outcome(outcome: Outcome, as_of_ms: int | None) -> Ruling:
+class Said:
+    """What was decided in this process, about the instant `as_of_ms` unless the present; its ruling is made when it is first wanted."""
+
+    __slots__ = ("_ruling", "as_of_ms", "outcome")
+
+    def __init__(self, outcome: Outcome, as_of_ms: int | None) -> None:
+        self.outcome = outcome
+        self.as_of_ms = as_of_ms
+        self._ruling: Ruling | None = None
+
+    @property
+    def code(self) -> str:
+        """The code's name."""
+        return _CODES[self.outcome.decision.code]
+
+    @property
+    def ruling(self) -> Ruling:
+        """The decision as an application reads it; the same for every answer that shares it."""
+        ruling = self._ruling
+        if ruling is None:
+            ruling = self._ruling = ruling_of_outcome(self.outcome)
+        return ruling
+
+
+def ruling_of_outcome(outcome: Outcome) -> Ruling:
     """Translate a decision of this process; the same as translating its message, field by field."""
     decision, served_from = outcome.decision, outcome.served_from
     remedy, retry_after_ms, underlying = decision.remedy, decision.retry_after_ms, decision.underlying_code
@@ -71,9 +93,6 @@ def ruling_of_outcome(outcome: Outcome, as_of_ms: int | None) -> Ruling:
         "" if explanation is None else explanation.user_message,
         "" if explanation is None else explanation.engineer_message,
         "" if underlying is None else _CODES[underlying],
-        "",
-        outcome,
-        as_of_ms,
     )
 
 

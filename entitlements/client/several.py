@@ -11,7 +11,6 @@ from entitlements.client.channel import Failure
 from entitlements.client.figures import Detour
 from entitlements.client.question import BadQuestion, Question
 from entitlements.client.reckoner import Kept, Reckoner, is_held
-from entitlements.client.ruling import ruling_of_outcome
 from entitlements.client.wording import TooLarge, refusal
 from entitlements.local.premises import is_behind
 from entitlements.local.shelf import Shelf
@@ -157,7 +156,7 @@ class _Batch(ExitStack):
         outcome = sitting.decide(query, as_of_ms, behind=behind)
         if sitting.state is not None and sitting.state.partial and not is_held(sitting, query.customer_id):
             raise _Left(Detour.NOT_HELD)
-        answer = self._reckoner.give(ruling_of_outcome(outcome, as_of_ms), outcome, sitting)
+        answer = self._reckoner.give(outcome, as_of_ms, sitting)
         if answer is None:
             raise _Left(None)
         return answer
@@ -185,7 +184,8 @@ def decide_page(
             if state is None or why_not is not None:
                 reckoner.leave(why_not or Detour.NO_STORE)
                 return None
-            return _page(reckoner, call, reckoner.sit(shelf, view, state))
+            reckoner.vantage.take_note(shelf, state)
+            return _page(reckoner, call, reckoner.sit(shelf, view, state, reckoner.vantage.moment()))
     except StoreError as error:
         reckoner.failed(shelf, error)
         return None
@@ -205,7 +205,7 @@ def _page(reckoner: Reckoner, call: ListCall, sitting: Sitting) -> tuple[list[An
                 reckoner.leave(Detour.NOT_HELD)
                 return None
             if outcome.decision.allowed or not call.allowed_only:
-                answer = reckoner.give(ruling_of_outcome(outcome, None), outcome, sitting)
+                answer = reckoner.give(outcome, None, sitting)
                 if answer is None:
                     return None
                 answers.append(answer)

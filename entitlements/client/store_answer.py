@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from entitlements.client.answer import Answer
-from entitlements.client.ruling import Ruling
+from entitlements.client.ruling import Ruling, Said
 from entitlements.policy.freshness import FreshnessState
 from entitlements.store.layout import StoreState
 from entitlements.v1 import check_service_pb2
@@ -16,25 +16,43 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class StoreAnswer(Answer):
-    """A ruling from the mapped store, given at a moment."""
+    """What was decided from the mapped store, given at a moment."""
 
-    __slots__ = ("_position", "_state", "_until_ms")
+    __slots__ = ("_position", "_said", "_state", "_until_ms")
 
     def __init__(
         self,
-        ruling: Ruling,
+        said: Said,
         freshness: FreshnessState,
         position: StoreState,
         age_ms: int,
         until_ms: int | None,
         decision_id: str,
     ) -> None:
-        self._ruling = ruling
+        self._said = said
         self._state = freshness
         self._position = position
         self._age_ms = age_ms
         self._until_ms = until_ms
         self._id = decision_id
+
+    @property
+    def _ruling(self) -> Ruling:
+        return self._said.ruling
+
+    @property
+    def allowed(self) -> bool:
+        """The verdict."""
+        return self._said.outcome.decision.allowed
+
+    @property
+    def code(self) -> str:
+        """The one reason, such as ``ENTITLED`` or ``NOT_IN_PLAN``."""
+        return self._said.code
+
+    def __bool__(self) -> bool:
+        """Return the verdict."""
+        return self._said.outcome.decision.allowed
 
     @property
     def freshness(self) -> str:
@@ -54,10 +72,7 @@ class StoreAnswer(Answer):
     @property
     def message(self) -> check_service_pb2.CheckResponse | None:
         """The response that a sidecar would have sent, made when it is asked for."""
-        decided = self._ruling.decided
-        if decided is None:
-            return None
-        epoch, seq = self._position[:2]
+        outcome, (epoch, seq) = self._said.outcome, self._position[:2]
+        body = encode_decision(outcome.decision, outcome.served_from, self._said.as_of_ms)
         tail = encode_tail(self._state, epoch, seq, self._age_ms or 0, self._until_ms, self._id)
-        body = encode_decision(decided.decision, decided.served_from, self._ruling.as_of_ms)
         return check_service_pb2.CheckResponse.FromString(body + tail)

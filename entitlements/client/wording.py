@@ -93,7 +93,7 @@ def _is_plain(id_: object) -> bool:
 
 def plain_query(customer_id: str, feature: str, product: ProductId) -> Query | None:
     """Return a question without other fields as it is decided, by the short way; None when its ids need a closer look."""
-    if _is_plain(customer_id) and _is_plain(feature):
+    if type(customer_id) is str and type(feature) is str and is_plain_id(customer_id) and is_plain_id(feature):
         return Query(CustomerId(customer_id), FeatureKey(feature), product)
     return None
 
