@@ -32,6 +32,9 @@ _ORDER: Final = (Source.OVERRIDE, Source.PLAN, Source.ADDON, Source.PROMOTION, S
 SOURCE_ORDER: Final = tuple(_ORDER.index(source) if source in _ORDER else len(_ORDER) for source in Source)
 """Place of each source (by its number) among sources that are otherwise equal (semantics D4)."""
 
+_new: Final = tuple.__new__
+"""Makes a named tuple past its own constructor, whose frame costs three times what making the tuple does."""
+
 GRANTS: Final = "grants"
 _ALLOWS: Final = "allows"
 _DENIES: Final = "denies"
@@ -156,7 +159,9 @@ class Sources:
             if outcome is GRANTS:
                 times = item.quantity if plan.addon else 1
                 value = entitlement.value
-                self.grants.append(Grant(source, item.ref, subscription.id, access, value, times, standing.trial_end))
+                self.grants.append(
+                    _new(Grant, (source, item.ref, subscription.id, access, value, times, standing.trial_end))
+                )
             if inquiry.trace is not None:
                 self._note(source, item.ref, subscription.id, outcome, entitlement.value)
 

@@ -77,20 +77,15 @@ class ListCall(NamedTuple):
 
     def query(self, feature: str) -> Query:
         """Return the question about one feature of the list."""
-        return Query(
-            self.customer_id,
-            FeatureKey(feature),
-            self.product,
-            self.subject_id,
-            self.resource_id,
-            None,
-            self.attributes,
-            self.explain,
+        subject_id, resource_id, attributes, explain = self[2:6]
+        # As in `plain_check`: constructors and NewTypes would cost more than the tuple.
+        return _new(
+            Query, (self.customer_id, feature, self.product, subject_id, resource_id, None, attributes, explain)
         )
 
     def about(self, feature: str) -> CheckCall:
         """Return the question about one feature of the list, as a call."""
-        return CheckCall(self.query(feature), self.as_of_ms, self.min_version, None)
+        return _new(CheckCall, (self.query(feature), self.as_of_ms, self.min_version, None))
 
     def as_checks(self, default_product: ProductId) -> Callable[[str], bytes] | None:
         """Return what gives the bytes of a Check that asks the same about one feature; None when the list asks more than a plain Check."""
