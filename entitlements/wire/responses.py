@@ -15,7 +15,7 @@ from entitlements.policy.reasons import Code
 from entitlements.v1 import check_service_pb2, decision_pb2
 from entitlements.wire.errors import FieldError
 from entitlements.wire.literals import number_of, value_into
-from entitlements.wire.varint import field, varint
+from entitlements.wire.varint import SHORT, field, varint
 
 _ALLOWED: Final = b"\x08\x01"
 _STATE: Final = b"\x08"
@@ -166,7 +166,7 @@ def encode_standing(state: int, epoch: int, seq: int, age_ms: int, valid_until_m
         return field(_FRESHNESS, freshness)
     seconds, millis = divmod(valid_until_ms, 1000)
     instant = _seconds(seconds) + _NANOS[millis]
-    return b"".join((_FRESHNESS, varint(len(freshness)), freshness, _VALID_UNTIL, varint(len(instant)), instant))
+    return b"".join((_FRESHNESS, SHORT[len(freshness)], freshness, _VALID_UNTIL, SHORT[len(instant)], instant))
 
 
 def encode_id_prefix(prefix: bytes, digits: int) -> bytes:

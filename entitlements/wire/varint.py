@@ -13,6 +13,8 @@ _MASK: Final = _TABLE_SIZE - 1
 _LAST: Final = tuple(
     bytes([number]) if number < 0x80 else bytes([number & 0x7F | 0x80, number >> 7]) for number in range(_TABLE_SIZE)
 )
+SHORT: Final = _LAST[:128]
+"""The lengths of fields that are certainly short, to be looked up without a call."""
 _MORE: Final = tuple(bytes([number & 0x7F | 0x80, number >> 7 | 0x80]) for number in range(_TABLE_SIZE))
 
 
