@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -341,3 +342,88 @@ async def test_nothing_is_fetched_before_there_is_a_position(scene: Selective) -
     scene.want("acme")
     await asyncio.sleep(0)
     assert scene.gone == {"acme": "not_ready"}
+
+
+class Mixture:
+    """Random moves of a vendor, of Redis, and of a service that asks; knows what was true at each position."""
+
+    def __init__(self, scene: Selective, seed: int) -> None:
+        self.scene = scene
+        self.random = Random(seed)
+        self.truth: dict[tuple[int, int], dict[str, bytes]] = {}
+        self.proofs: list[tuple[str, bytes]] = []
+        self.remember()
+
+    def remember(self) -> None:
+        """Note what is true at the head."""
+        head = self.scene.publisher.head
+        self.truth[head.epoch, head.seq] = dict(self.scene.publisher.records)
+
+    def name(self) -> str:
+        """Return one of a few customers, some of whom never exist."""
+        return f"customer-{self.random.randrange(12)}"
+
+    def commit(self) -> None:
+        """Change, make or remove one or two customers, or a feature; now and then nobody hears of it."""
+        keys = {f"c/{self.name()}" for _ in range(2)} if self.random.random() < 0.9 else {"f/extra"}
+        bodies = {key: self.random.choice([None, self.random.randbytes(6)]) for key in keys}
+        publisher = self.scene.publisher
+        publisher.commit_changes({key: body for key, body in bodies.items() if body or key in publisher.records})
+        self.remember()
+        (publisher.publish if self.random.random() < 0.7 else publisher.append_silently)()
+
+    def leave(self) -> None:
+        """Leave a proof in Redis: of this moment, or any older one."""
+        customer = self.name()
+        self.proofs.append((customer, self.scene.publisher.proof(customer)))
+        self.scene.publisher.leave(*self.random.choice(self.proofs))
+
+    def ask(self) -> None:
+        """Ask for some, and use some."""
+        self.scene.want(*{self.name() for _ in range(3)})
+        assert self.scene.loop.procurement is not None
+        self.scene.loop.procurement.used([CustomerId(self.name())])
+
+    def begin_epoch(self) -> None:
+        """Begin an epoch, as after a restore."""
+        if self.random.random() < 0.1:
+            self.scene.publisher.begin_epoch()
+            self.remember()
+            self.refill()
+
+    def refill(self) -> None:
+        """Start the log anew, as after Redis was emptied, with a new catalogue beside it."""
+        self.scene.publisher.refill()
+        self.scene.publisher.put_catalogue()
+
+    def move(self) -> None:
+        """Do one thing."""
+        move = self.random.choice([self.commit, self.commit, self.leave, self.ask, self.ask, self.begin_epoch])
+        move()
+
+    def check(self) -> None:
+        """Whatever position the store stands at, everything in it is as it was there."""
+        state = self.scene.writer.state
+        assert state is not None
+        truth = self.truth[state.epoch, state.seq]
+        with self.scene.writer.reader().view() as view:
+            held = {key: view.body_of(key) for key in view.keys("")}
+        assert {key for key in held if key[0] != "c"} == {key for key in truth if key[0] != "c"}
+        assert held == {key: truth.get(key, ABSENT) for key in held}
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_mixture_of_everything_never_holds_what_is_not_so(scene: Selective, seed: int) -> None:
+    """And comes to the head when it ends, with everybody who is asked for."""
+    mixture = Mixture(scene, seed)
+    await scene.begin(room=4)
+    for _ in range(250):
+        mixture.move()
+        if mixture.random.random() < 0.2:
+            scene.publisher.beat()
+        await asyncio.sleep(mixture.random.choice([0, 0, 0.002, 0.01]))
+        mixture.check()
+    await scene.until(scene.at_position)
+    for customer in ("customer-1", "customer-2"):
+        await scene.have(customer)
+    mixture.check()

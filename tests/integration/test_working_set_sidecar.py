@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -194,8 +195,12 @@ def test_a_dead_main_process_stops_fetching_and_nothing_else(site: Site) -> None
         assert site.ask(name(3)).underlying_code == NOT_READY
         assert time.monotonic() - started < 1.0
         assert site.ask(name(1)).code == ENTITLED
+        site.start()
+        assert (site.ask(name(1)).code, site.ask(name(3)).code) == (ENTITLED, ENTITLED), "another one takes over"
+        assert site.held()["customers"] == 2
     finally:
-        os.kill(status["serving"]["pid"], signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(status["serving"]["pid"], signal.SIGTERM)
 
 
 @pytest.mark.parametrize("transport", ["inline", "stock"])
