@@ -69,7 +69,7 @@ FULL: Final[Sequence[Step]] = (
     Step(
         scenario="endpoints", seconds=2.0, subjects=("sidecar-inline", "sidecar-inline-tls", "sidecar-stock", "redis")
     ),
-    Step(scenario="callers", seconds=2.0, subjects=(*CALLED, "sidecar-stock", "grpc-aio", "ceiling-c")),
+    Step(scenario="callers", seconds=2.0, subjects=(*CALLED, "sidecar-stock", "grpc-aio")),
     Step(scenario="in_process", is_alone=True, seconds=2.0),
     Step(scenario="churn", is_alone=True, seconds=6.0, fast={"customers": 1_000}),
     Step(scenario="propagation", is_alone=True, seconds=10.0, fast={"sizes": (1, 3)}),
