@@ -262,7 +262,7 @@ async def test_a_hanging_server_is_left_for_the_second_path(scene: Scene, valkey
     """A server that accepts and says nothing is noticed by the silence, within some seconds."""
     await scene.serve()
     await scene.follow()
-    await scene.until(scene.at_head)
+    await scene.until(lambda: scene.at_head() and scene.loop.state.bus_live)
     valkey.signal(signal.SIGSTOP)
     try:
         scene.publisher.commit("while-it-hangs")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from entitlements.policy.digest import digest_of, record_checksum, sum_records
 from entitlements.policy.ids import RecordKey
+from entitlements.store.compaction import Compaction
 from entitlements.store.errors import CorruptStore, DigestMismatch, NothingStored, NotNext
 from entitlements.store.rehash import verify_digest
 from entitlements.store.writer import StoreWriter
@@ -137,3 +139,23 @@ def test_a_whole_snapshot_ends_a_partial_set(partial: StoreWriter, history: Hist
     assert partial.state is not None
     assert not partial.state.partial
     assert partial.digest == history.digest() == digest_of(partial.digest_sum)
+
+
+def test_it_can_be_compacted_while_customers_come_and_go(
+    partial: StoreWriter, history: History, tmp_path: Path
+) -> None:
+    """What was taken, dropped and changed during the copy is in it, and so is the signed digest of the whole."""
+    partial.hold({ACME: b"customer", NOBODY: None})
+    compaction = Compaction(partial.file, tmp_path)
+    subprocess.run(compaction.begin(), stdout=subprocess.DEVNULL, check=True)
+    partial.hold({INITECH: b"other"}, [NOBODY])
+    compaction.catch_up()
+    partial.apply([history.delta({"c/acme": b"changed", "c/unseen": b"unseen"})], b"delta")
+    partial.hold({NOBODY: None})
+    kept, said = bodies(partial), (partial.state, partial.digest_sum, partial.digest)
+    assert compaction.swap()
+    compaction.end()
+    assert kept == {**dict(catalogue(history)), ACME: b"changed", INITECH: b"other", NOBODY: b""}
+    assert (bodies(partial), partial.state, partial.digest_sum, partial.digest) == (kept, *said)
+    partial.close()
+    assert verify_digest(tmp_path).sum == said[1]
