@@ -9,15 +9,17 @@ import lmdb
 
 from entitlements.store.layout import DATA_FILE, MAX_READERS, META, RECORDS
 from entitlements.store.mapped_file import check_schema
+from entitlements.store.marks import Marks, marks_of
 
 
 class Opened(NamedTuple):
-    """An open environment with its two databases and the identity (device, inode) of its file."""
+    """An open environment with its two databases, the identity (device, inode) of its file, and what tells of commits without a transaction."""
 
     environment: lmdb.Environment
     records: Any
     meta: Any
     identity: tuple[int, int]
+    marks: Marks | None = None
 
 
 def identity_of(path: Path) -> tuple[int, int]:
@@ -49,4 +51,4 @@ def open_for_reading(path: Path, identity: tuple[int, int]) -> Opened:
     except BaseException:
         environment.close()
         raise
-    return Opened(environment, records, meta, identity)
+    return Opened(environment, records, meta, identity, marks_of(path / DATA_FILE, identity, environment))

@@ -129,6 +129,7 @@ class StoreReader:
         self._check_at = float("-inf")
         self._opened: Opened | None = None
         self._seen: tuple[bytes, StoreState] | None = None
+        self._glance: tuple[Opened, int, int, StoreState] | None = None
         self._lock = Lock()
         self._active: deque[None] = deque()  # append and pop are atomic, a counter would not be
         self._resizing = False
@@ -148,7 +149,27 @@ class StoreReader:
         return StoreView(self)
 
     def state(self) -> StoreState | None:
-        """Return position and pulse by the shortest way: a view for this one look-up. CorruptStore as in a view."""
+        """Return position and pulse by the shortest way: as before while nothing was committed, else a view for this one look-up.
+
+        CorruptStore as in a view.
+        """
+        glance = self._glance
+        if glance is not None:
+            opened, first, second, known = glance
+            if opened is self._opened and opened.marks is not None and self._monotonic() < self._check_at:
+                words, at, and_at = opened.marks
+                if words[at] == first and words[and_at] == second:
+                    return known
+        opened_now = self._opened
+        marks = None if opened_now is None else opened_now.marks
+        # Read before the state: a commit in between makes the next glance differ, and it is looked at again.
+        numbers = None if marks is None else (marks.words[marks.first], marks.words[marks.second])
+        state = self._look()
+        if opened_now is not None and numbers is not None and state is not None and opened_now is self._opened:
+            self._glance = (opened_now, *numbers, state)
+        return state
+
+    def _look(self) -> StoreState | None:
         begun = self.begin()
         if begun is None:
             return None
