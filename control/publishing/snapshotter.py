@@ -114,7 +114,7 @@ class Snapshotter:
         if answer not in {Answer.DONE, Answer.DUPLICATE}:
             return  # the log has changed meanwhile; the next look sees how
         self._shared.meters.counter(SNAPSHOTS, packed.feed, "stored").inc()
-        before, standing.stored = standing.stored, packed
+        before, standing.stored, standing.catalogue_for = standing.stored, packed, None
         standing.upkeep_mono_ms = self._shared.clock.monotonic_ms()
         if before is not None and before.at != packed.at:
             redis.keep_snapshot(

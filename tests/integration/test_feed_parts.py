@@ -154,6 +154,16 @@ def test_a_catalogue_lies_in_redis_beside_the_snapshot(office: Office, server: V
     assert int(client.hget(names.head_key(FEED), "cat")) == Seq(int(cat) + 1)
 
 
+def test_a_catalogue_comes_back_after_redis_was_emptied(office: Office, server: ValkeyServer) -> None:
+    """With the log and the snapshot, not with the next upkeep."""
+    client: Any = redis.Redis.from_url(server.url)
+    client.flushall()
+    office.turn()
+    office.turn()
+    epoch, cat = client.hmget(names.head_key(FEED), "e", "cat")
+    assert client.get(names.catalogue_manifest_key(FEED, int(epoch), int(cat))) is not None
+
+
 def test_proofs_are_left_in_redis_but_no_absences(office: Office, server: ValkeyServer) -> None:
     """So other sidecars find them, they end by themselves, and strangers fill nothing."""
     client: Any = redis.Redis.from_url(server.url)
