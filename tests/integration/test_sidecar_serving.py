@@ -72,14 +72,32 @@ def refusal(error: grpc.RpcError) -> tuple[grpc.StatusCode, str, str]:
     return code, info.reason, bad.field_violations[0].field
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("raw", [b"\xff\xff\xff", b"\x0a\x02\xc3\x28", b"\x0a\x80\x80\x80\x80\x10"])
+NOT_UTF8 = b"\x0a\x02\xc3\x28"
+"""A text that is none; in a batch, a question of two bytes that is none."""
+GARBAGE = [
+    (method, raw)
+    for method in METHODS
+    for raw in (b"\xff\xff\xff", NOT_UTF8, b"\x0a\x80\x80\x80\x80\x10")
+    if (method, raw) != ("BatchCheck", NOT_UTF8)
+]
+
+
+@pytest.mark.parametrize("method, raw", GARBAGE)
 def test_garbage_bytes_are_the_callers_bug(serving: ServingProcess, method: str, raw: bytes) -> None:
     """Broken wire format, broken UTF-8 and broken lengths get INVALID_ARGUMENT with a reason, never INTERNAL."""
     opened: Any = grpc.insecure_channel(f"127.0.0.1:{serving.facts['port']}")
     with opened as channel, pytest.raises(grpc.RpcError) as caught:
         channel.unary_unary(f"/entitlements.v1.CheckService/{method}")(raw, timeout=CALL_S)
     assert refusal(caught.value) == (grpc.StatusCode.INVALID_ARGUMENT, "MALFORMED", "")
+
+
+def test_garbage_inside_a_batch_fails_alone(serving: ServingProcess) -> None:
+    """A question that cannot be parsed is its item's error (G1)."""
+    opened: Any = grpc.insecure_channel(f"127.0.0.1:{serving.facts['port']}")
+    with opened as channel:
+        raw = channel.unary_unary("/entitlements.v1.CheckService/BatchCheck")(NOT_UTF8, timeout=CALL_S)
+    error = check_service_pb2.BatchCheckResponse.FromString(raw).items[0].error
+    assert (error.status, error.reason, error.field) == (3, "MALFORMED", "items[0]")
 
 
 @pytest.mark.parametrize(
