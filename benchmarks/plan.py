@@ -44,10 +44,10 @@ class Step:
 
 
 STANDARD: Final[Sequence[Step]] = (
-    Step(scenario="one_in_flight", seconds=1.5, subjects=RPC, generators=("c",)),
-    Step(scenario="saturated", seconds=1.5, subjects=(*RPC, "inline-empty"), generators=("c",)),
-    Step(scenario="open_loop", seconds=1.5, subjects=("sidecar-inline", "cerbos"), generators=("c",)),
-    Step(scenario="sweep", seconds=0.7, subjects=("sidecar-inline", "cerbos"), generators=("c",)),
+    Step(scenario="one_in_flight", seconds=1.2, subjects=RPC, generators=("c",)),
+    Step(scenario="saturated", seconds=1.2, subjects=(*RPC, "inline-empty"), generators=("c",)),
+    Step(scenario="open_loop", seconds=1.0, subjects=("sidecar-inline", "cerbos"), generators=("c",)),
+    Step(scenario="sweep", seconds=0.5, subjects=("sidecar-inline", "cerbos"), generators=("c",)),
     Step(
         scenario="batch",
         seconds=0.8,
