@@ -97,7 +97,11 @@ def test_metrics_join_both_processes(sidecar: SidecarProcess) -> None:
     }
     hits = [sample for sample in families["entitlements_decision_cache"].samples if sample.labels["result"] == "hit"]
     assert [sample.value for sample in hits] == [2.0]
-    assert {s.labels["dependency"] for s in families["entitlements_breaker_state"].samples} == {"redis", "control", "customers"}
+    assert {s.labels["dependency"] for s in families["entitlements_breaker_state"].samples} == {
+        "redis",
+        "control",
+        "customers",
+    }
 
 
 def test_killed_serving_process_is_back_at_once(sidecar: SidecarProcess) -> None:
