@@ -55,6 +55,14 @@ INCLUDES = {
     "gen": ("gen",),
 }
 
+# A file of a Debian package -> the package. Some tests use them; nothing else does.
+DEBIAN_EXTRAS = {
+    "/usr/include/nghttp2/nghttp2.h": "libnghttp2-dev",
+    "/usr/include/openssl/ssl.h": "libssl-dev",
+    "/usr/bin/h2load": "nghttp2-client",
+    "/usr/bin/valgrind": "valgrind",
+}
+
 # pip setting -> the variable that uv reads instead. uv ignores pip.conf and PIP_*, and stops at a private CA it was not told of.
 UV_SETTINGS = {
     "index-url": "UV_DEFAULT_INDEX",
@@ -334,8 +342,29 @@ def command_bench(arguments: list[str]) -> int:
     return become(BENCH, "-m", "demo.console", "bench", *arguments)
 
 
+def debian_extras() -> None:
+    """Install what some tests use of Debian, where root runs on Debian and it is missing; they are skipped with their reason without it.
+
+    Nothing is looked up when all of it is there, so a second start loses no time.
+    """
+    absent = [package for file, package in DEBIAN_EXTRAS.items() if not Path(file).exists()]
+    apt = shutil.which("apt-get")
+    if not absent or apt is None or os.geteuid() != 0:
+        return
+    started = time.monotonic()
+    environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    for command in ([apt, "update", "-qq"], [apt, "install", "-y", "-qq", "--no-install-recommends", *absent]):
+        done = captured(*command, environ=environ)
+        if done.returncode != 0:
+            last = done.stdout.strip().splitlines()[-1:] or ["no reason given"]
+            say("set-up", f"not installed, tests that need them are skipped: {' '.join(absent)} ({last[0]})")
+            return
+    say("set-up", f"from Debian: {' '.join(absent)}", time.monotonic() - started)
+
+
 def command_test(arguments: list[str]) -> int:
     """Run the tests; arguments go to pytest."""
+    debian_extras()
     return become(MAIN, "-m", "pytest", *arguments)
 
 

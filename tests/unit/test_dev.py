@@ -1,6 +1,7 @@
 """The set-up, as far as it needs no network: what pip is told, uv is told; a stamp stands for exactly one installation."""
 
 import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -92,3 +93,39 @@ def test_tool_settings_do_not_void_an_installation(dev: ModuleType, tmp_path: Pa
 def test_a_check_that_cannot_run_is_not_called_ok(dev: ModuleType, output: str, *, passed: bool, word: str) -> None:
     """Its reason is printed beside the word; only what ran and was content is `ok`."""
     assert dev.outcome(output, passed=passed) == word
+
+
+def commands_of_extras(dev: ModuleType, monkeypatch: pytest.MonkeyPatch, *, user: int, code: int) -> list[str]:
+    """Return the programs that would be run for the extras, every one of them missing, by a user, ending with a code."""
+    ran: list[str] = []
+
+    def captured(*command: str, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        assert environ["DEBIAN_FRONTEND"] == "noninteractive"
+        ran.append(" ".join(command[1:]))
+        return subprocess.CompletedProcess(command, code, stdout="E: no network\n")
+
+    monkeypatch.setattr(dev, "captured", captured)
+    monkeypatch.setattr(dev, "DEBIAN_EXTRAS", {"/nowhere/a.h": "liba-dev", "/nowhere/b": "b"})
+    monkeypatch.setattr(dev.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(dev.os, "geteuid", lambda: user)
+    dev.debian_extras()
+    return ran
+
+
+def test_missing_extras_are_installed_by_root(dev: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a look at what Debian has now; nothing beyond what is named."""
+    assert commands_of_extras(dev, monkeypatch, user=0, code=0) == [
+        "update -qq",
+        "install -y -qq --no-install-recommends liba-dev b",
+    ]
+
+
+def test_extras_are_never_in_the_way(
+    dev: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another user is not asked for rights, a failure is told with apt's own word, and with all of them there nothing is run."""
+    assert commands_of_extras(dev, monkeypatch, user=1000, code=0) == []
+    assert commands_of_extras(dev, monkeypatch, user=0, code=100) == ["update -qq"]
+    assert "tests that need them are skipped: liba-dev b (E: no network)" in capsys.readouterr().out
+    monkeypatch.setattr(dev, "DEBIAN_EXTRAS", {})
+    dev.debian_extras()
