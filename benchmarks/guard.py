@@ -30,7 +30,7 @@ from benchmarks import counted
 from benchmarks.result import commit
 
 BUDGET: Final = Path(__file__).with_name("budget.json")
-LIBRARIES: Final = ("protobuf", "lmdb", "cachetools", "prometheus-client")
+LIBRARIES: Final = ("protobuf", "lmdb", "prometheus-client")
 TOLERANCE: Final = 0.05
 
 

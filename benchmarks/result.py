@@ -127,5 +127,5 @@ class Result:
 
 def library_versions() -> dict[str, str]:
     """Return the versions of what answers are made with."""
-    names = ("grpcio", "protobuf", "lmdb", "redis", "cachetools", "prometheus-client", "hdrhistogram")
+    names = ("grpcio", "protobuf", "lmdb", "redis", "prometheus-client", "hdrhistogram")
     return {name: metadata.version(name) for name in names}

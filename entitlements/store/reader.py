@@ -191,10 +191,14 @@ class StoreReader:
                 if now >= self._check_at:
                     with self._lock:
                         self._follow()
-                    self._check_at = now + self._recheck_s
+                        self._check_at = now + self._recheck_s
             opened = self._opened
             if opened is None:
-                return None
+                if not self._resizing:
+                    return None
+                with self._lock:  # let go for the length of a fork: there is a store, only not at this moment
+                    self._check_at = float("-inf")
+                continue
             self._active.append(None)
             if not self._resizing:
                 try:
