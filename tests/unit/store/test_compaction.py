@@ -219,7 +219,7 @@ def test_readers_see_one_version_while_the_file_is_exchanged(tmp_path: Path) -> 
     assert said[-1] == "done"
     assert wrong == []
     assert views > 100
-    assert len(files) > 2
+    assert len(files) >= 2  # two at least: numbers of files that are gone are given again
 
 
 @pytest.mark.parametrize("place", PLACES)
