@@ -112,5 +112,6 @@ def test_process_that_answers_goes_first_also_when_it_was_started_again(sidecar:
     assert niceness(first) == {present}
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: not is_running(first), WITHIN_S, "the kill")
-    wait_until(lambda: sidecar.page("/readyz")[0] == 200 and sidecar.serving_pid != first, WITHIN_S, "its successor")
+    wait_until(lambda: sidecar.status()["serving"].get("pid", first) != first, WITHIN_S, "its successor")
+    wait_until(lambda: sidecar.page("/readyz")[0] == 200, WITHIN_S, "readiness")
     assert niceness(sidecar.serving_pid) == {present}
