@@ -9,6 +9,7 @@ given to grpcio's own code, so that health, reflection, unknown methods and the 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from time import monotonic
 from typing import Final
 
@@ -25,6 +26,12 @@ LOOK_SHARE_S: Final = 0.00005
 """How often waiting calls are looked at: each 2 ms while they are few, then so seldom that looking costs a few percent at most."""
 FAR_S: Final = 1e11
 """Seconds since 1970 beyond which a deadline means that there is none; comparing with a constant spares reading the clock."""
+COHORT: Final = range(47, -1, -1)
+"""Events that are taken before calls are answered, when so many are there: 48, each with how many may follow it."""
+CROWD: Final = 2
+"""Open calls from which on there is something to gather."""
+LONG_AGO_S: Final = 0.0
+"""A deadline that is over: what is there, without waiting."""
 ANSWERED: Final = object()
 """The tag of an answer that is on its way; its event says that it has left."""
 
@@ -82,6 +89,7 @@ class InlineTransport:
         self._clock = SystemClock() if clock is None else clock
         self._waiting: list[Waiting] = []
         self._look_at = 0.0
+        self._opened = 0  # calls that are not answered yet
         self._due = 0  # batches of ours whose events have not come yet
         self._stopping = False
         self._thread = threading.Thread(target=self._serve, name="inline", daemon=True)
@@ -114,16 +122,31 @@ class InlineTransport:
         self._workers.shutdown()
 
     def _serve(self) -> None:
-        """Take events until the server has ended."""
-        core, waiting, request_tag = self._core, self._waiting, self._core.request_tag
-        poll = core.poll
-        while True:
-            event = poll(self._clock.now_ms() / 1000 + self._interval_s() if waiting else None)
+        """Take events until the server has ended: gather what is there, then answer, so that each part of the work finds its code in the cache."""
+        waiting = self._waiting
+        cohort: deque[tuple[Opened, bytes | None]] = deque()
+        while self._gather(cohort):
+            try:
+                while cohort:  # what is answered is not kept: a call that is kept keeps the server from ending
+                    self._opened -= 1
+                    self._answer(*cohort.popleft())
+                if waiting:
+                    self._look()
+                if self._stopping and self._core.ending and not self._due and self._core.leave():
+                    return
+            except Exception as error:  # noqa: BLE001 - one event may cost its call, never the thread that answers everybody
+                self._failed("inline transport", error)
+
+    def _gather(self, cohort: deque[tuple[Opened, bytes | None]]) -> bool:
+        """Wait for an event, take it and, while several calls are open, those behind it; False after the server's last one."""
+        poll, request_tag = self._core.poll, self._core.request_tag
+        event = poll(self._clock.now_ms() / 1000 + self._interval_s() if self._waiting else None)
+        for left in COHORT:
             tag = event.tag
             try:
                 if type(tag) is Opened:
                     self._due -= 1
-                    self._answer(tag, core.message_of(event))
+                    cohort.append((tag, self._core.message_of(event)))
                 elif tag is ANSWERED:
                     self._due -= 1
                 elif tag is request_tag and self._accept(event):
@@ -131,15 +154,17 @@ class InlineTransport:
                 elif type(tag) is Waiting:
                     self._due -= 1
                     tag.gone = True
-                elif not core.pass_on(event):
-                    return
-                if waiting:
-                    self._look()
-                if self._stopping and core.ending and not self._due and core.leave():
-                    return
-            except Exception as error:  # noqa: BLE001 - one event may cost its call, never the thread that answers everybody
+                elif not self._core.pass_on(event):
+                    return False
+            except Exception as error:  # noqa: BLE001 - as above
                 self._failed("inline transport", error)
-            del event, tag  # an event that is kept keeps its call, and the server cannot end
+            # A caller who is alone is answered at once: for one call there is nothing to gather.
+            if not left or self._opened < CROWD:
+                break
+            event = poll(LONG_AGO_S)
+            if event.tag is None:
+                break
+        return True
 
     def _accept(self, event: Event) -> bool:
         """Ask for the message of a new call, if it is one of ours."""
@@ -149,6 +174,7 @@ class InlineTransport:
         if known is None:
             return False
         self._core.next_request()
+        self._opened += 1
         opened = Opened(event, *known, self._clock)
         self._core.receive(opened.call, opened)
         self._due += 1
