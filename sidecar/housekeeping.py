@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 from entitlements.runtime import logs
 from entitlements.runtime.clock import Clock
+from entitlements.runtime.courtesy import idly
 from entitlements.runtime.metrics import Meters
 from entitlements.store.compaction import Compaction, remove_leftovers
 from entitlements.store.errors import StoreError
@@ -119,7 +120,7 @@ class Housekeeping:
 async def _copied(command: Sequence[str]) -> dict[str, Any]:
     """Run the process that copies and return what it says; CopyFailed otherwise. It is killed when nobody waits for it any more."""
     process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, start_new_session=True
+        *idly(command), stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, start_new_session=True
     )
     try:
         async with asyncio.timeout(COPY_S):

@@ -11,7 +11,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Generic, TypeVar
 
 NICE: Final = 5
@@ -65,6 +65,25 @@ class Unhurried(Generic[Item]):
             if number % AT_A_STRETCH == 0:
                 give_way()
             yield item
+
+
+_IDLY: Final = """
+import os, sys
+try:
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+except (AttributeError, OSError):
+    pass
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def idly(command: Sequence[str]) -> list[str]:
+    """Return a command that runs another one only while nobody else wants the processor (Linux, SCHED_IDLE), elsewhere as it is.
+
+    From its first imports on: an interpreter that starts takes a tenth of a second, which is what callers would notice. A bare one
+    of a few milliseconds sets the class and becomes the other. Only for work that may wait for ever.
+    """
+    return [sys.executable, "-I", "-S", "-c", _IDLY, *command]
 
 
 def step_back() -> None:

@@ -197,7 +197,8 @@ def test_a_dead_main_process_stops_fetching_and_nothing_else(site: Site) -> None
         assert site.ask(name(1)).code == ENTITLED
         site.start()
         assert (site.ask(name(1)).code, site.ask(name(3)).code) == (ENTITLED, ENTITLED), "another one takes over"
-        assert site.held()["customers"] == 2
+        # The second one may have come meanwhile: its errand was kept for a main process that might be back soon.
+        assert site.held()["customers"] in {2, 3}
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(status["serving"]["pid"], signal.SIGTERM)

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from entitlements.runtime import courtesy
-from entitlements.runtime.courtesy import AT_A_STRETCH, LONG_S, NICE, REST, Courtesy, Unhurried, give_way
+from entitlements.runtime.courtesy import AT_A_STRETCH, LONG_S, NICE, REST, Courtesy, Unhurried, give_way, idly
 from entitlements.runtime.garbage import MIDDLE, OLD, YOUNG
 
 STEPPING_BACK = """
@@ -97,3 +97,12 @@ def test_settled_process_looks_at_young_objects_alone() -> None:
     """Whatever exists is exempt."""
     assert run(SETTLING) == f"({YOUNG}, {MIDDLE}, {OLD}) True"
     assert gc.isenabled()
+
+
+def test_idle_command_is_the_same_process_in_the_idle_class() -> None:
+    """It keeps its number, its arguments and its exit code; nobody has to know that another one was there first."""
+    code = "import os, sys; print(os.getpid(), os.sched_getscheduler(0) == os.SCHED_IDLE, sys.argv[1:]); sys.exit(3)"
+    process = subprocess.Popen(idly([sys.executable, "-c", code, "a b", "-c"]), stdout=subprocess.PIPE, text=True)
+    said, _ = process.communicate(timeout=30)
+    assert said == f"{process.pid} True ['a b', '-c']\n"
+    assert process.returncode == 3
